@@ -1,0 +1,1 @@
+"""`/graphql`: the reports as one graph. Nothing here reaches storage but through them."""

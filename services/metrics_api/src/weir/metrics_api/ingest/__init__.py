@@ -1,0 +1,1 @@
+"""From the stream into the database: read, decode, store, publish, acknowledge."""

@@ -1,0 +1,1 @@
+"""Answers to questions: they ask storage, compute with the catalogue, and know nothing of HTTP."""

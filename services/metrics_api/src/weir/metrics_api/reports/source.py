@@ -1,0 +1,107 @@
+"""Where a report's sums come from: roll-ups, or rows where the question names what roll-ups lack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from weir.metrics_api.reports.time_range import ceil, floor, segments
+from weir.metrics_api.storage.port import SECONDS, RollupAnswer, RollupQuestion, RowQuestion, Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from weir.metrics_api.storage.port import Filter, Level, Store, Window
+
+MOST_ROWS: Final = 50_000
+"""Rows that one answer is computed from at most; the newest ones, and the answer says it is not complete."""
+Slots = tuple[float, float]
+"""Origin and width in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Answers, and what to say of them."""
+
+    answers: list[RollupAnswer]
+    source: str
+    complete: bool
+    start: int
+    """Unix ms from which on the answers count: the window's start, or the start of the bucket around it."""
+
+
+class Source(Protocol):
+    """Sums by group and slot over a window."""
+
+    async def sums(
+        self,
+        window: Window,
+        group_by: Sequence[str],
+        *,
+        slots: Slots | None = None,
+        distributions: Sequence[str] = (),
+        level: Level | None = None,
+        coarsest: Level = "1d",
+    ) -> Sums: ...
+
+
+def source_for(
+    store: Store, wanted: Filter, by: str | None, now_ms: int, retention: Mapping[Level, float]
+) -> Source:
+    """Rows when the question is about users, roll-ups otherwise."""
+    if wanted.user or by == "user":
+        return RowSource(store, wanted)
+    return RollupSource(store, wanted, now_ms, retention)
+
+
+@dataclass(frozen=True, slots=True)
+class RollupSource:
+    store: Store
+    wanted: Filter
+    now_ms: int
+    retention: Mapping[Level, float]
+
+    async def sums(
+        self,
+        window: Window,
+        group_by: Sequence[str],
+        *,
+        slots: Slots | None = None,
+        distributions: Sequence[str] = (),
+        level: Level | None = None,
+        coarsest: Level = "1d",
+    ) -> Sums:
+        """From buckets of `level` alone, if given; else from the fewest that cover the window exactly."""
+        parts = self._segments(window, level, coarsest)
+        answers = await self.store.rollups(
+            RollupQuestion(parts, self.wanted, tuple(group_by), slots, tuple(distributions))
+        )
+        coarsest = max(parts, key=lambda part: SECONDS[part.level]).level
+        return Sums(answers, f"rollup_{coarsest}", complete=True, start=parts[0].start * 1000)
+
+    def _segments(self, window: Window, level: Level | None, coarsest: Level) -> tuple[Segment, ...]:
+        if level is None:
+            return segments(window, self.now_ms, self.retention, coarsest)
+        width = SECONDS[level]
+        return (Segment(level, floor(window.start / 1000, width), ceil(window.end / 1000, width)),)
+
+
+@dataclass(frozen=True, slots=True)
+class RowSource:
+    store: Store
+    wanted: Filter
+
+    async def sums(
+        self,
+        window: Window,
+        group_by: Sequence[str],
+        *,
+        slots: Slots | None = None,
+        distributions: Sequence[str] = (),
+        level: Level | None = None,  # noqa: ARG002 - rows have no buckets
+        coarsest: Level = "1d",  # noqa: ARG002 - rows have no buckets
+    ) -> Sums:
+        question = RowQuestion(window, MOST_ROWS, self.wanted, tuple(group_by), slots, tuple(distributions))
+        answers = await self.store.row_sums(question)
+        rows = sum(answer.cell.sums.requests for answer in answers)
+        return Sums(answers, "rows", complete=rows < MOST_ROWS, start=window.start)

@@ -1,0 +1,185 @@
+"""The questions about sums. Histograms, unknown to PostgreSQL, are added up beside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from weir.metrics_api.metrics import dimension, histogram
+from weir.metrics_api.metrics.dimension import PRODUCTION
+from weir.metrics_api.metrics.histogram import Histogram
+from weir.metrics_api.metrics.measure import Cell, Distributions, Sums
+from weir.metrics_api.metrics.snapshot import Totals
+from weir.metrics_api.storage import filtering
+from weir.metrics_api.storage.port import RollupAnswer, Snapshots, StoredSnapshot
+from weir.metrics_api.storage.position import BUCKET_BITS, first_of
+from weir.metrics_api.storage.postgres.draft import percentiles
+from weir.metrics_api.storage.postgres.snapshot_shards import merged_shards
+from weir.metrics_api.storage.queries import query
+from weir.metrics_api.storage.request_row import OUTCOMES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from weir.metrics_api.storage.port import RollupQuestion, RowQuestion, Segment, SnapshotLevel
+    from weir.metrics_api.storage.postgres.driver import Connection, Record
+
+_SUMS: Final = len(Sums._fields)
+_PLAIN_GROUPS: Final = {
+    "outcome": "r.outcome",
+    "status_code": "r.status_code",
+    "stream": "r.stream",
+    "variant": f"coalesce(variant_.name, '{PRODUCTION}')",
+}
+"""Groups that are not just a name."""
+_COLUMNS: Final = {
+    "model": "filed_model_id", "user": "user_id", "tenant": "tenant_id", "project": "project_id",
+    "api_key_id": "api_key_id", "provider": "provider_id", "upstream": "upstream_id",
+    "variant": "variant_id", "endpoint": "endpoint_id",
+}  # fmt: skip
+_VALUES: Final = {
+    "latency": "r.duration_us",
+    "ttft": "r.first_token_us",
+    "tokens_per_second": (
+        "case when r.completion_tokens > 1 and r.last_token_us > r.first_token_us "
+        "then (r.completion_tokens - 1) * 1000000000.0::float8 / (r.last_token_us - r.first_token_us) end"
+    ),
+}
+_TOTALS: Final = slice(4, 14)
+_AFTER_TOTALS: Final = 14
+
+
+async def rollups(connection: Connection, question: RollupQuestion) -> list[RollupAnswer]:
+    if not question.segments:
+        return []
+    groups = [name for name in question.group_by if name in dimension.NAMES]
+    kept = [name for name in Distributions._fields if name in question.distributions]
+    slot, slot_values = _slot(question.slot, "r.bucket")
+    conditions, values = filtering.dimensions(question.filter)
+    text = query(
+        "rollups",
+        "postgres",
+        slot=slot,
+        distributions="".join(f"array_agg(r.{name}),\n  " for name in kept),
+        groups=", ".join(f"d.{name}" for name in groups) or "null",
+        segments="\nunion all\n".join(_segment_sql(segment, kept) for segment in question.segments),
+        filter=f"true{conditions}",
+        group_by=", ".join(["1", *(f"d.{name}" for name in groups)]),
+    )
+    bounds = [bound for segment in question.segments for bound in _bounds(segment)]
+    rows = await connection.fetch(text, *slot_values, *bounds, *values)
+    return await asyncio.to_thread(_answers, rows, kept, len(groups), histogram.merge)
+
+
+async def row_sums(connection: Connection, question: RowQuestion) -> list[RollupAnswer]:
+    kept = [name for name in Distributions._fields if name in question.distributions]
+    slot, slot_values = _slot(question.slot, "(r.id >> 11) / 1000000.0::float8")
+    conditions, values = filtering.rows(question.filter)
+    joined = [name for name in question.group_by if name in _COLUMNS]
+    groups = [_PLAIN_GROUPS.get(name, f"{name}_.name") for name in question.group_by]
+    text = query(
+        "row_sums",
+        "postgres",
+        slot=slot,
+        distributions="".join(f"array_agg({_VALUES[name]}),\n  " for name in kept),
+        groups=", ".join(groups) or "null",
+        joins="\n".join(f"left join names as {name}_ on {name}_.id = r.{_COLUMNS[name]}" for name in joined),
+        filter=conditions,
+        group_by=", ".join(["1", *groups]),
+    )
+    bounds = (first_of(question.window.start), first_of(question.window.end))
+    found = await connection.fetch(text, *slot_values, *bounds, *values, question.at_most)
+    answers = await asyncio.to_thread(_answers, found, kept, len(groups), _histogram_of)
+    return [_row_answer(answer, question.group_by) for answer in answers]
+
+
+async def snapshots(connection: Connection, level: SnapshotLevel, start: int) -> Snapshots:
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        rows = await connection.fetch(query("snapshots", "postgres", table=f"metrics_{level}"), start)
+        totals = await connection.fetch(query("totals", "postgres"))
+    found = await asyncio.to_thread(_snapshots, rows)
+    return Snapshots(found, {row[0]: Totals(*tuple(row)[1:]) for row in totals})
+
+
+def _slot(slot: tuple[float, float] | None, moment: str) -> tuple[str, list[float]]:
+    if slot is None:
+        return "0", []
+    return f"cast(trunc(({moment} - ?::float8) / ?::float8) as bigint)", [float(part) for part in slot]
+
+
+def _segment_sql(segment: Segment, distributions: list[str]) -> str:
+    text = query(
+        "rollup_segment",
+        table=f"rollup_{segment.level}",
+        distributions="".join(f",\n  {name}" for name in distributions),
+    )
+    return f"({text})"
+
+
+def _bounds(segment: Segment) -> tuple[int, int]:
+    return segment.start << BUCKET_BITS, segment.end << BUCKET_BITS
+
+
+def _answers(
+    rows: Sequence[Record],
+    kept: Sequence[str],
+    groups: int,
+    total: Callable[[Iterable[Any]], Histogram],
+) -> list[RollupAnswer]:
+    after_sums = 1 + _SUMS
+    after_histograms = after_sums + len(kept)
+    answers: list[RollupAnswer] = []
+    for row in rows:
+        columns = zip(kept, row[after_sums:after_histograms], strict=True)
+        distributions = Distributions(**{name: total(column) for name, column in columns})
+        group = tuple(row[after_histograms : after_histograms + groups])
+        answers.append(RollupAnswer(row[0], group, Cell(Sums(*row[1:after_sums]), distributions)))
+    return answers
+
+
+def _histogram_of(values: Iterable[float | None]) -> Histogram:
+    return Histogram.of([value for value in values if value is not None])
+
+
+def _row_answer(answer: RollupAnswer, group_by: tuple[str, ...]) -> RollupAnswer:
+    """Groups by the values that dimensions have, not by what rows hold for them."""
+    group = [
+        OUTCOMES[int(value or 0)].value if name == "outcome" else value
+        for name, value in zip(group_by, answer.group, strict=True)
+    ]
+    return RollupAnswer(answer.slot, tuple(group), answer.cell)
+
+
+def _snapshots(rows: Sequence[Record]) -> list[StoredSnapshot]:
+    """One of each bucket and variant, its shards added up."""
+    found: list[StoredSnapshot] = []
+    for _, group in groupby(rows, key=lambda row: (row[0], row[1])):
+        shards = list(group)
+        found.append(_snapshot(shards[0]) if len(shards) == 1 else _snapshot_of_shards(shards))
+    return found
+
+
+def _snapshot(row: Record) -> StoredSnapshot:
+    plain: tuple[Any, ...] = tuple(row)
+    (
+        request_bytes, request_bytes_n, response_bytes, response_bytes_n, p50, p95, p99, codes,
+        concurrent, workers, _, _,
+    ) = plain[_AFTER_TOTALS:]  # fmt: skip
+    return StoredSnapshot(
+        plain[0], plain[1], Totals._make(plain[_TOTALS]), plain[2], plain[3], request_bytes, request_bytes_n,
+        response_bytes, response_bytes_n, p50, p95, p99, orjson.loads(codes), concurrent, workers,
+    )  # fmt: skip
+
+
+def _snapshot_of_shards(shards: Sequence[Record]) -> StoredSnapshot:
+    (found,) = merged_shards(shards)
+    delta = found.delta
+    p50, p95, p99 = percentiles(delta.latency)
+    return StoredSnapshot(
+        found.bucket, found.variant, delta.totals, delta.requests, delta.errors, delta.request_bytes,
+        delta.request_bytes_n, delta.response_bytes, delta.response_bytes_n, p50, p95, p99,
+        delta.status_codes, *found.gauges[:2],
+    )  # fmt: skip

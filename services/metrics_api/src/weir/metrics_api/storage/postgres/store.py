@@ -1,0 +1,95 @@
+"""The PostgreSQL adapter: the port's questions, sent to the connection that answers them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from weir.metrics_api.storage.postgres import adding_up, asking, compacting, writing
+from weir.metrics_api.storage.postgres.connections import Readers, Writer
+from weir.metrics_api.storage.postgres.dictionary import NamesById
+from weir.metrics_api.storage.postgres.opening import prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from weir.events import RequestEvent
+    from weir.metrics_api.storage.port import (
+        Filter,
+        Gauges,
+        Level,
+        Page,
+        RollupAnswer,
+        RollupQuestion,
+        RowQuestion,
+        SnapshotLevel,
+        Snapshots,
+        StoredSize,
+        Window,
+    )
+
+
+class PostgresStore:
+    """Implements `storage.port.Store`. Any number of them, in any number of processes, share a database."""
+
+    kind = "postgresql"
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._writing = writing.Writing()
+        self._compacting = compacting.Compacting()
+        self._names = NamesById()
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """Open the database, its schema brought up to date.
+
+        Raises:
+            StorageStartError: it cannot be used; the message says why and what to do.
+        """
+        await prepare(url)
+        return cls(Writer(url), await Readers.open(url))
+
+    async def close(self) -> None:
+        await self._writer.close()
+        await self._readers.close()
+
+    async def add(self, events: Sequence[RequestEvent]) -> list[RequestEvent]:
+        return await self._writer.run(self._writing.add, events)
+
+    async def requests(
+        self, window: Window, filter_: Filter, *, limit: int, before: int | None = None
+    ) -> Page:
+        return await self._readers.run(asking.requests, self._names, window, filter_, limit, before)
+
+    async def request(self, request_id: str) -> RequestEvent | None:
+        return await self._readers.run(asking.request, self._names, request_id)
+
+    async def last_request_at(self, filter_: Filter) -> int | None:
+        return await self._readers.run(asking.last_request_at, filter_)
+
+    async def rollups(self, question: RollupQuestion) -> list[RollupAnswer]:
+        return await self._readers.run(adding_up.rollups, question)
+
+    async def row_sums(self, question: RowQuestion) -> list[RollupAnswer]:
+        return await self._readers.run(adding_up.row_sums, question)
+
+    async def snapshots(self, level: SnapshotLevel, start: int) -> Snapshots:
+        return await self._readers.run(adding_up.snapshots, level, start)
+
+    async def sample(self, at: int, gauges: Mapping[str, Gauges]) -> None:
+        await self._writer.run(self._writing.sample, at, gauges)
+
+    async def expire(self, level: Level, before: int, *, at_most: int) -> int:
+        return await self._writer.run(writing.expire, level, before, at_most)
+
+    async def tidy(self) -> None:
+        """Merge what several processes counted apart; make next month's table in time."""
+        await self._writer.run(self._writing.prepare_months)
+        await self._compacting.run(self._writer)
+
+    async def size(self) -> StoredSize:
+        return await self._readers.run(asking.size)
+
+    async def check(self) -> None:
+        await self._readers.run(asking.check)

@@ -1,0 +1,2 @@
+-- How many combinations of dimensions there are.
+select count(*) from rollup_dimensions

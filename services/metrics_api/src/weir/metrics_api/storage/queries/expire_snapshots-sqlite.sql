@@ -1,0 +1,2 @@
+-- Delete snapshots that are no longer kept.
+delete from {table} where bucket < ?

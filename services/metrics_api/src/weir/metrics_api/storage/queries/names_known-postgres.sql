@@ -1,0 +1,2 @@
+-- The ids of strings.
+select id, name from names where name = any(?::text[])

@@ -1,0 +1,43 @@
+-- Add what happened in a bucket to its snapshot; percentiles follow in snapshot_percentiles.
+insert into {table} (
+  bucket,
+  variant,
+  requests,
+  errors,
+  requests_2xx,
+  requests_4xx,
+  requests_5xx,
+  tokens_input,
+  tokens_output,
+  tokens_cache_read,
+  tokens_cache_write,
+  rate_limit_rejections,
+  upstream_errors,
+  retry_attempts,
+  request_bytes,
+  request_bytes_n,
+  response_bytes,
+  response_bytes_n,
+  latency,
+  status_codes
+)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict (bucket, variant) do update set
+  requests = requests + excluded.requests,
+  errors = errors + excluded.errors,
+  requests_2xx = requests_2xx + excluded.requests_2xx,
+  requests_4xx = requests_4xx + excluded.requests_4xx,
+  requests_5xx = requests_5xx + excluded.requests_5xx,
+  tokens_input = tokens_input + excluded.tokens_input,
+  tokens_output = tokens_output + excluded.tokens_output,
+  tokens_cache_read = tokens_cache_read + excluded.tokens_cache_read,
+  tokens_cache_write = tokens_cache_write + excluded.tokens_cache_write,
+  rate_limit_rejections = rate_limit_rejections + excluded.rate_limit_rejections,
+  upstream_errors = upstream_errors + excluded.upstream_errors,
+  retry_attempts = retry_attempts + excluded.retry_attempts,
+  request_bytes = request_bytes + excluded.request_bytes,
+  request_bytes_n = request_bytes_n + excluded.request_bytes_n,
+  response_bytes = response_bytes + excluded.response_bytes,
+  response_bytes_n = response_bytes_n + excluded.response_bytes_n,
+  latency = histogram_merge(latency, excluded.latency),
+  status_codes = sum_counts(status_codes, excluded.status_codes)

@@ -1,0 +1,2 @@
+-- Delete a shard of a snapshot.
+delete from {table} where bucket = ? and variant = ? and shard = ?

@@ -1,0 +1,239 @@
+"""The questions, as SQL. Each function runs in a reader thread on a connection of its own."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import orjson
+
+from weir.metrics_api.metrics import dimension
+from weir.metrics_api.metrics.dimension import PRODUCTION
+from weir.metrics_api.metrics.histogram import Histogram
+from weir.metrics_api.metrics.measure import Cell, Distributions, Sums
+from weir.metrics_api.metrics.snapshot import Totals
+from weir.metrics_api.storage import filtering
+from weir.metrics_api.storage.port import Page, RollupAnswer, Snapshots, StoredSize, StoredSnapshot
+from weir.metrics_api.storage.position import BUCKET_BITS, first_of, started_at
+from weir.metrics_api.storage.queries import query
+from weir.metrics_api.storage.request_row import OUTCOMES, from_row
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from weir.events import RequestEvent
+    from weir.metrics_api.storage.port import (
+        Filter,
+        RollupQuestion,
+        RowQuestion,
+        Segment,
+        SnapshotLevel,
+        Window,
+    )
+
+HOUR: Final = 3600
+_SUMS: Final = len(Sums._fields)
+_PLAIN_GROUPS: Final = {
+    "outcome": "r.outcome",
+    "status_code": "r.status_code",
+    "stream": "r.stream",
+    "variant": f"coalesce(variant_.name, '{PRODUCTION}')",
+}
+"""Groups that are not just a name."""
+_COLUMNS: Final = {
+    "model": "filed_model_id", "user": "user_id", "tenant": "tenant_id", "project": "project_id",
+    "api_key_id": "api_key_id", "provider": "provider_id", "upstream": "upstream_id",
+    "variant": "variant_id", "endpoint": "endpoint_id",
+}  # fmt: skip
+_VALUES: Final = {
+    "latency": "r.duration_us", "ttft": "r.first_token_us", "tokens_per_second": "1000 * r.tokens_per_second",
+}  # fmt: skip
+_TOTALS: Final = slice(4, 14)
+_AFTER_TOTALS: Final = 14
+
+
+def requests(
+    connection: sqlite3.Connection, window: Window, wanted: Filter, limit: int, before: int | None
+) -> Page:
+    conditions, values = filtering.rows(wanted)
+    text = query("requests", filter=conditions)
+    start, end = first_of(window.start), first_of(window.end)
+    if before is not None:
+        end = min(before, end)
+    found: list[tuple[Any, ...]] = []
+    for first, last in _stretches(connection, wanted, start, end):
+        found += connection.execute(text, (first, last, *values, limit + 1 - len(found))).fetchall()
+        if len(found) > limit:
+            break
+    events = [from_row(row) for row in found[:limit]]
+    return Page(events, found[limit - 1][0] if len(found) > limit else None)
+
+
+def _stretches(
+    connection: sqlite3.Connection, wanted: Filter, start: int, end: int
+) -> Iterator[tuple[int, int]]:
+    """Where to look for matching rows, newest first.
+
+    Of a filter that no index answers, roll-ups know the hours in which anything matched; the rows of other
+    hours need not be read.
+    """
+    if not filtering.needs_a_scan(wanted):
+        yield start, end
+        return
+    conditions, values = filtering.dimensions(wanted)
+    first_hour = started_at(start) // 1_000_000 // HOUR * HOUR
+    last_hour = started_at(end) // 1_000_000 // HOUR * HOUR + HOUR
+    hours = connection.execute(
+        query("hours_with_requests", filter=conditions),
+        (first_hour << BUCKET_BITS, last_hour << BUCKET_BITS, *values),
+    )
+    for hour, _ in groupby(row[0] for row in hours):
+        yield max(start, first_of(hour * 1000)), min(end, first_of((hour + HOUR) * 1000))
+
+
+def request(connection: sqlite3.Connection, request_id: str) -> RequestEvent | None:
+    try:
+        key = UUID(request_id).bytes
+    except ValueError:
+        return None
+    row = connection.execute(query("request"), (key,)).fetchone()
+    return None if row is None else from_row(row)
+
+
+def last_request_at(connection: sqlite3.Connection, wanted: Filter) -> int | None:
+    since = 0
+    if not wanted.user:
+        # roll-ups know in which hour it was, so that a filter without an index does not scan all rows
+        conditions, values = filtering.dimensions(wanted)
+        hour = connection.execute(query("last_rollup", filter=conditions), values).fetchone()
+        if hour is None:
+            return None
+        since = first_of((hour[0] >> BUCKET_BITS) * 1000)
+    conditions, values = filtering.rows(wanted)
+    row = connection.execute(query("last_request", filter=conditions), (since, *values)).fetchone()
+    return None if row is None else started_at(row[0]) // 1000
+
+
+def rollups(connection: sqlite3.Connection, question: RollupQuestion) -> list[RollupAnswer]:
+    if not question.segments:
+        return []
+    groups = [name for name in question.group_by if name in dimension.NAMES]
+    kept = [name for name in Distributions._fields if name in question.distributions]
+    slot, slot_values = "0", []
+    if question.slot is not None:
+        slot, slot_values = "cast((r.bucket - ?) / ? as integer)", [*question.slot]
+    conditions, values = filtering.dimensions(question.filter)
+    text = query(
+        "rollups",
+        slot=slot,
+        distributions="".join(f"histogram_sum(r.{name}),\n  " for name in kept),
+        groups=", ".join(f"d.{name}" for name in groups) or "null",
+        segments="\nunion all\n".join(_segment_sql(segment, kept) for segment in question.segments),
+        filter=f"true{conditions}",
+        group_by=", ".join(["1", *(f"d.{name}" for name in groups)]),
+    )
+    bounds = [bound for segment in question.segments for bound in _bounds(segment)]
+    rows = connection.execute(text, (*slot_values, *bounds, *values)).fetchall()
+    return [_answer(row, kept, len(groups)) for row in rows]
+
+
+def row_sums(connection: sqlite3.Connection, question: RowQuestion) -> list[RollupAnswer]:
+    kept = [name for name in Distributions._fields if name in question.distributions]
+    slot, slot_values = "0", []
+    if question.slot is not None:
+        slot, slot_values = "cast((r.started_at / 1000000.0 - ?) / ? as integer)", [*question.slot]
+    conditions, values = filtering.rows(question.filter)
+    joined = [name for name in question.group_by if name in _COLUMNS]
+    groups = [_PLAIN_GROUPS.get(name, f"{name}_.name") for name in question.group_by]
+    text = query(
+        "row_sums",
+        slot=slot,
+        distributions="".join(f"histogram_of({_VALUES[name]}),\n  " for name in kept),
+        groups=", ".join(groups) or "null",
+        joins="\n".join(f"left join names as {name}_ on {name}_.id = r.{_COLUMNS[name]}" for name in joined),
+        filter=conditions,
+        group_by=", ".join(["1", *groups]),
+    )
+    bounds = (first_of(question.window.start), first_of(question.window.end))
+    found = connection.execute(text, (*slot_values, *bounds, *values, question.at_most)).fetchall()
+    return [_row_answer(_answer(row, kept, len(groups)), question.group_by) for row in found]
+
+
+def _row_answer(answer: RollupAnswer, group_by: tuple[str, ...]) -> RollupAnswer:
+    """Groups by the values that dimensions have, not by what rows hold for them."""
+    group = [
+        OUTCOMES[int(value or 0)].value if name == "outcome" else value
+        for name, value in zip(group_by, answer.group, strict=True)
+    ]
+    return RollupAnswer(answer.slot, tuple(group), answer.cell)
+
+
+def snapshots(connection: sqlite3.Connection, level: SnapshotLevel, start: int) -> Snapshots:
+    connection.execute("begin")
+    try:
+        rows = connection.execute(query("snapshots", table=f"metrics_{level}"), (start,)).fetchall()
+        totals = {row[0]: Totals(*row[1:]) for row in connection.execute(query("totals"))}
+    finally:
+        connection.execute("rollback")
+    return Snapshots([_snapshot(row) for row in rows], totals)
+
+
+def size(connection: sqlite3.Connection) -> StoredSize:
+    requests_, oldest = connection.execute(query("rows_known")).fetchone()
+    return StoredSize(
+        bytes=sum(file.stat().st_size for file in _files(connection)),
+        requests=requests_ or 0,
+        oldest_request_at=None if oldest is None else started_at(oldest) // 1000,
+    )
+
+
+def _files(connection: sqlite3.Connection) -> list[Path]:
+    """The database and its write-ahead log."""
+    path = Path(connection.execute("pragma database_list").fetchone()[2])
+    return [file for file in (path, path.with_name(f"{path.name}-wal")) if file.exists()]
+
+
+def check(connection: sqlite3.Connection) -> None:
+    connection.execute(query("last_request", filter=""), (0,)).fetchone()
+
+
+def _segment_sql(segment: Segment, distributions: list[str]) -> str:
+    return query(
+        "rollup_segment",
+        table=f"rollup_{segment.level}",
+        distributions="".join(f",\n  {name}" for name in distributions),
+    )
+
+
+def _bounds(segment: Segment) -> tuple[int, int]:
+    return segment.start << BUCKET_BITS, segment.end << BUCKET_BITS
+
+
+def _answer(row: tuple[Any, ...], kept: list[str], groups: int) -> RollupAnswer:
+    after_sums = 1 + _SUMS
+    after_histograms = after_sums + len(kept)
+    histograms = {
+        name: Histogram.from_bytes(stored)
+        for name, stored in zip(kept, row[after_sums:after_histograms], strict=True)
+        if stored
+    }
+    return RollupAnswer(
+        row[0],
+        row[after_histograms : after_histograms + groups],
+        Cell(Sums(*row[1:after_sums]), Distributions(**histograms)),
+    )
+
+
+def _snapshot(row: tuple[Any, ...]) -> StoredSnapshot:
+    bucket, variant, requests_, errors = row[:4]
+    (
+        request_bytes, request_bytes_n, response_bytes, response_bytes_n, p50, p95, p99, codes,
+        concurrent, workers,
+    ) = row[_AFTER_TOTALS:]  # fmt: skip
+    return StoredSnapshot(
+        bucket, variant, Totals._make(row[_TOTALS]), requests_, errors, request_bytes, request_bytes_n,
+        response_bytes, response_bytes_n, p50, p95, p99, orjson.loads(codes), concurrent, workers,
+    )  # fmt: skip

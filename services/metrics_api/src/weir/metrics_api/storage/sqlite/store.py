@@ -1,0 +1,100 @@
+"""The SQLite adapter: the port's questions, sent to the thread that answers them."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Final, Self
+
+from weir.metrics_api.storage.port import UnstorableRecordError
+from weir.metrics_api.storage.sqlite import asking
+from weir.metrics_api.storage.sqlite.opening import open_writer
+from weir.metrics_api.storage.sqlite.threads import ReaderThreads, WriterThread
+from weir.metrics_api.storage.sqlite.writing import Writing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from weir.events import RequestEvent
+    from weir.metrics_api.storage.port import (
+        Filter,
+        Gauges,
+        Level,
+        Page,
+        RollupAnswer,
+        RollupQuestion,
+        RowQuestion,
+        SnapshotLevel,
+        Snapshots,
+        StoredSize,
+        Window,
+    )
+
+
+_REFUSALS: Final = (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, TypeError, ValueError)
+
+
+class SqliteStore:
+    """Implements `storage.port.Store`."""
+
+    kind = "sqlite"
+
+    def __init__(self, writing: Writing, readers: ReaderThreads) -> None:
+        self._writing = writing
+        self._writer = WriterThread()
+        self._readers = readers
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open or create the database.
+
+        Raises:
+            StorageStartError: it cannot be used; the message says why and what to do.
+        """
+        return cls(Writing(open_writer(path)), ReaderThreads(path))
+
+    async def close(self) -> None:
+        await self._writer.run(self._writing.close)
+        self._writer.close()
+        self._readers.close()
+
+    async def add(self, events: Sequence[RequestEvent]) -> list[RequestEvent]:
+        try:
+            return await self._writer.run(self._writing.add, events)
+        except _REFUSALS as error:
+            raise UnstorableRecordError(str(error)) from error
+
+    async def requests(
+        self, window: Window, filter_: Filter, *, limit: int, before: int | None = None
+    ) -> Page:
+        return await self._readers.run(asking.requests, window, filter_, limit, before)
+
+    async def request(self, request_id: str) -> RequestEvent | None:
+        return await self._readers.run(asking.request, request_id)
+
+    async def last_request_at(self, filter_: Filter) -> int | None:
+        return await self._readers.run(asking.last_request_at, filter_)
+
+    async def rollups(self, question: RollupQuestion) -> list[RollupAnswer]:
+        return await self._readers.run(asking.rollups, question)
+
+    async def row_sums(self, question: RowQuestion) -> list[RollupAnswer]:
+        return await self._readers.run(asking.row_sums, question)
+
+    async def snapshots(self, level: SnapshotLevel, start: int) -> Snapshots:
+        return await self._readers.run(asking.snapshots, level, start)
+
+    async def sample(self, at: int, gauges: Mapping[str, Gauges]) -> None:
+        await self._writer.run(self._writing.sample, at, gauges)
+
+    async def expire(self, level: Level, before: int, *, at_most: int) -> int:
+        return await self._writer.run(self._writing.expire, level, before, at_most)
+
+    async def tidy(self) -> None:
+        await self._writer.run(self._writing.tidy)
+
+    async def size(self) -> StoredSize:
+        return await self._readers.run(asking.size)
+
+    async def check(self) -> None:
+        await self._readers.run(asking.check)

@@ -1,0 +1,88 @@
+"""SQLite's threads: one that writes, a few that read, each with a connection of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, TypeVar
+
+from weir.metrics_api.storage.port import QueryTimeoutError, StorageError
+from weir.metrics_api.storage.sqlite.opening import open_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+READERS: Final = 4
+QUERY_SECONDS: Final = 10.0
+_PROGRESS_STEPS: Final = 10_000
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class WriterThread:
+    """Runs one piece of work at a time, in the order asked for."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1, "sqlite-writer")
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Raises StorageError when SQLite fails; what it refuses for its content is raised as it is."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._executor, lambda: work(*args, **kwargs))
+        except (sqlite3.IntegrityError, sqlite3.DataError):
+            raise
+        except sqlite3.Error as error:
+            raise StorageError(f"SQLite: {error}") from error
+
+    def close(self) -> None:
+        self._executor.shutdown()
+
+
+class ReaderThreads:
+    """Runs questions beside each other, each ended when it takes longer than `QUERY_SECONDS`."""
+
+    def __init__(self, path: Path, readers: int = READERS) -> None:
+        self._executor = ThreadPoolExecutor(readers, "sqlite-reader")
+        self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        self._connections = [open_reader(path) for _ in range(readers)]
+        for connection in self._connections:
+            self._idle.put(connection)
+
+    async def run(
+        self,
+        question: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Raises StorageError when SQLite fails, QueryTimeoutError when it takes too long."""
+
+        def work() -> T:
+            connection = self._idle.get()
+            deadline = time.monotonic() + QUERY_SECONDS
+            connection.set_progress_handler(lambda: time.monotonic() > deadline, _PROGRESS_STEPS)
+            try:
+                return question(connection, *args, **kwargs)
+            finally:
+                connection.set_progress_handler(None, 0)
+                self._idle.put(connection)
+
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._executor, work)
+        except sqlite3.OperationalError as error:
+            if "interrupted" in str(error):
+                raise QueryTimeoutError(f"the question took longer than {QUERY_SECONDS:g} s") from error
+            raise StorageError(f"SQLite: {error}") from error
+        except sqlite3.Error as error:
+            raise StorageError(f"SQLite: {error}") from error
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        for connection in self._connections:
+            connection.close()

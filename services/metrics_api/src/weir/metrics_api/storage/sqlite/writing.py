@@ -1,0 +1,198 @@
+"""The one transaction that takes records in: rows, roll-ups, snapshots and totals, for the new ones only.
+
+Runs in the writer thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from weir.metrics_api.metrics import snapshot
+from weir.metrics_api.metrics.rollup import FINEST, Cells, coarsen, fold
+from weir.metrics_api.metrics.snapshot import NO_TOTALS, Delta, Totals, deltas
+from weir.metrics_api.storage.position import BUCKET_BITS, next_slot, position
+from weir.metrics_api.storage.queries import query
+from weir.metrics_api.storage.request_row import to_row
+from weir.metrics_api.storage.sqlite.dictionary import Combinations, Names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from weir.events import RequestEvent
+    from weir.metrics_api.storage.port import Gauges
+
+_MINUTE: Final = 60
+_HOUR: Final = 3600
+_DAY: Final = 86400
+
+
+class Writing:
+    """All that is written to the database, through the one connection that may."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._names = Names(connection)
+        self._combinations = Combinations(connection)
+
+    def add(self, events: Sequence[RequestEvent]) -> list[RequestEvent]:
+        """Store what is new, all or nothing, and return it."""
+        with self:
+            new = self._add_rows(events)
+            if new:
+                self._add_sums(fold(new, FINEST))
+        return new
+
+    def sample(self, at: int, gauges: Mapping[str, Gauges]) -> None:
+        with self:
+            for table, step in (("metrics_5s", FINEST), ("metrics_1m", _MINUTE)):
+                self._connection.executemany(
+                    query("snapshot_gauges", table=table),
+                    [
+                        (at - at % step, variant, now.concurrent_requests, now.max_workers)
+                        for variant, now in gauges.items()
+                    ],
+                )
+            self._connection.executemany(query("totals_add"), [(variant, *NO_TOTALS) for variant in gauges])
+
+    def expire(self, level: str, before: int, at_most: int) -> int:
+        with self:
+            rows = self._connection.execute(
+                query("expire_rollup", table=f"rollup_{level}"), (before << BUCKET_BITS, at_most)
+            ).rowcount
+            if level in {"5s", "1m"}:
+                self._connection.execute(query("expire_snapshots", table=f"metrics_{level}"), (before,))
+        return rows
+
+    def tidy(self) -> None:
+        self._connection.execute("pragma wal_checkpoint(truncate)")
+        self._connection.execute("pragma optimize")
+
+    def close(self) -> None:
+        self._connection.execute("pragma optimize")
+        self._connection.close()
+
+    def __enter__(self) -> None:
+        self._connection.execute("begin immediate")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            try:
+                self._connection.execute("commit")
+            except BaseException:
+                self._roll_back()
+                raise
+            self._names.committed()
+            self._combinations.committed()
+        else:
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("rollback")
+        self._names.rolled_back()
+        self._combinations.rolled_back()
+
+    def _add_rows(self, events: Sequence[RequestEvent]) -> list[RequestEvent]:
+        """Insert at once what is nearly always all new; look closer only when it was not."""
+        ids = {bytes.fromhex(event.request_id.replace("-", "")): event for event in events}
+        placed = {request_id: position(event.started_at, request_id) for request_id, event in ids.items()}
+        if len(ids) == len(events) and len(set(placed.values())) == len(placed):
+            self._connection.execute("savepoint rows")
+            try:
+                self._insert(ids, placed)
+            except sqlite3.IntegrityError:
+                self._connection.execute("rollback to rows")
+            else:
+                return list(events)
+            finally:
+                self._connection.execute("release rows")
+        return self._add_unknown_rows(ids, placed)
+
+    def _add_unknown_rows(
+        self, ids: dict[bytes, RequestEvent], placed: dict[bytes, int]
+    ) -> list[RequestEvent]:
+        known = query("request_known")
+        new = {
+            request_id: event
+            for request_id, event in ids.items()
+            if self._connection.execute(known, (request_id,)).fetchone() is None
+        }
+        taken: set[int] = set()
+        for request_id in new:
+            while placed[request_id] in taken or self._is_taken(placed[request_id]):
+                placed[request_id] = next_slot(placed[request_id])
+            taken.add(placed[request_id])
+        self._insert(new, placed)
+        return list(new.values())
+
+    def _is_taken(self, place: int) -> bool:
+        return self._connection.execute(query("request_position_taken"), (place,)).fetchone() is not None
+
+    def _insert(self, events: Mapping[bytes, RequestEvent], placed: Mapping[bytes, int]) -> None:
+        names = self._names
+        self._connection.executemany(
+            query("request_add"),
+            [to_row(event, placed[request_id], request_id, names) for request_id, event in events.items()],
+        )
+
+    def _add_sums(self, cells: Cells) -> None:
+        minutes = coarsen(cells, _MINUTE)
+        self._add_cells("rollup_5s", cells)
+        self._add_cells("rollup_1m", minutes)
+        hours = coarsen(minutes, _HOUR)
+        self._add_cells("rollup_1h", hours)
+        self._add_cells("rollup_1d", coarsen(hours, _DAY))
+        by_bucket = deltas(cells)
+        by_minute = snapshot.coarsen(by_bucket, _MINUTE)
+        self._add_deltas("metrics_5s", by_bucket)
+        self._add_deltas("metrics_1m", by_minute)
+        self._add_totals(by_minute)
+
+    def _add_cells(self, table: str, cells: Cells) -> None:
+        combinations = self._combinations
+        self._connection.executemany(
+            query("rollup_add", table=table),
+            [
+                (
+                    bucket << BUCKET_BITS | combinations[dimensions],
+                    *cell.sums,
+                    *(histogram.to_bytes() or None for histogram in cell.distributions),
+                )
+                for (bucket, dimensions), cell in cells.items()
+            ],
+        )
+
+    def _add_deltas(self, table: str, found: Mapping[tuple[int, str], Delta]) -> None:
+        self._connection.executemany(
+            query("snapshot_add", table=table),
+            [_delta_row(bucket, variant, delta) for (bucket, variant), delta in found.items()],
+        )
+        self._connection.executemany(query("snapshot_percentiles", table=table), list(found))
+
+    def _add_totals(self, found: Mapping[tuple[int, str], Delta]) -> None:
+        by_variant: dict[str, Totals] = {}
+        for (_, variant), delta in found.items():
+            by_variant[variant] = by_variant.get(variant, NO_TOTALS).plus(delta.totals)
+        self._connection.executemany(
+            query("totals_add"),
+            [(variant, *totals) for variant, totals in by_variant.items()],
+        )
+
+
+def _delta_row(bucket: int, variant: str, delta: Delta) -> tuple[Any, ...]:
+    return (
+        bucket,
+        variant,
+        delta.requests,
+        delta.errors,
+        *delta.totals,
+        delta.request_bytes,
+        delta.request_bytes_n,
+        delta.response_bytes,
+        delta.response_bytes_n,
+        delta.latency.to_bytes() or None,
+        orjson.dumps(delta.status_codes).decode(),
+    )

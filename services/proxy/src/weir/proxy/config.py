@@ -1,0 +1,209 @@
+"""The operator's YAML: upstreams and clients.
+
+upstreams:
+  - name: gpu-1
+    url: http://10.0.0.5:8000/v1
+    provider: vllm
+    models: [llama3.1, "qwen*"]
+clients:
+  - name: ci
+    sha256: 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from weir.proxy.upstream import Address, Timeouts, Upstream, read_key
+from weir.proxy.worker_plan import Config
+from weir.servicekit.passthrough import HOP_BY_HOP
+from weir.servicekit.settings import SettingsError
+from weir.servicekit.values import Seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from weir.proxy.settings import ProxySettings
+
+DEMO: Upstream = Upstream(name="demo", url="", provider="echo", models=("demo",))
+_OLLAMA_PORT = 11434
+_OURS = HOP_BY_HOP | {"host", "content-length", "expect", "accept-encoding", "x-forwarded-for"}
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w.-]+$")]
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
+HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]*$", strip_whitespace=True)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TimeoutsConfig(_Strict):
+    """An upstream's own time limits, in place of the proxy's."""
+
+    connect: Seconds | None = None
+    first_byte: Seconds | None = None
+    idle: Seconds | None = None
+    total: Seconds | None = None
+
+
+class UpstreamConfig(_Strict):
+    """One entry of `upstreams`."""
+
+    name: Name
+    url: str
+    provider: str = "openai"
+    api_key_env: str | None = None
+    variant: Literal["production", "canary"] = "production"
+    models: tuple[str, ...] = ()
+    rename: dict[str, str] = {}
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    timeouts: TimeoutsConfig = TimeoutsConfig()
+    headers: dict[HeaderName, HeaderValue] = {}
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        Address.of(url)
+        return url
+
+    @field_validator("headers")
+    @classmethod
+    def _are_not_ours(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name in headers:
+            if name.lower() in _OURS:
+                raise ValueError(f"the header {name} is written by the proxy itself; remove it")
+        return headers
+
+
+class ClientConfig(_Strict):
+    """One entry of `clients`: who may come in, by the SHA-256 of the key."""
+
+    name: Name
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ConfigFile(_Strict):
+    """The whole file."""
+
+    upstreams: tuple[UpstreamConfig, ...] = ()
+    clients: tuple[ClientConfig, ...] = ()
+
+
+def load_config(settings: ProxySettings, environ: Mapping[str, str], providers: frozenset[str]) -> Config:
+    """Upstreams and clients from the YAML file and the environment.
+
+    Raises:
+        SettingsError: the file cannot be read or is wrong, or there is no upstream at all.
+    """
+    file = _read(settings.config) if settings.config else ConfigFile()
+    upstreams = [_upstream(entry, environ, providers, settings) for entry in file.upstreams]
+    if settings.upstream_url is not None:
+        key = settings.upstream_api_key
+        upstreams.append(
+            Upstream(
+                name="default",
+                url=settings.upstream_url,
+                provider=_guess_provider(settings.upstream_url),
+                api_key=key.get_secret_value() if key else None,
+            )
+        )
+    if not upstreams and settings.demo:
+        upstreams.append(DEMO)
+    if not upstreams:
+        raise SettingsError(
+            "no upstream is configured; set WEIR_UPSTREAM_URL to your model server, such as"
+            " http://127.0.0.1:11434, or WEIR_CONFIG to a file with upstreams, or WEIR_DEMO=1 for a demo"
+        )
+    _unique(settings.config, "upstream", [upstream.name for upstream in upstreams])
+    _unique(settings.config, "client", [client.name for client in file.clients])
+    _unique(settings.config, "client key", [client.sha256 for client in file.clients])
+    config = Config(
+        upstreams=tuple(upstreams), clients={client.sha256: client.name for client in file.clients}
+    )
+    _refuse_open_relay(settings, config)
+    return config
+
+
+def _read(path: Path) -> ConfigFile:
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return ConfigFile.model_validate({} if content is None else content)
+    except OSError as error:
+        raise SettingsError(f"WEIR_CONFIG: {path} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        place = getattr(error, "problem_mark", None)
+        where = f" at line {place.line + 1}, column {place.column + 1}" if place else ""
+        raise SettingsError(f"WEIR_CONFIG: {path} is not YAML{where}") from None
+    except ValidationError as error:
+        lines = [
+            f"WEIR_CONFIG: {path}: {'.'.join(map(str, detail['loc'])) or 'the file'}: "
+            + detail["msg"].removeprefix("Value error, ")
+            for detail in error.errors()
+        ]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _upstream(
+    entry: UpstreamConfig, environ: Mapping[str, str], providers: frozenset[str], settings: ProxySettings
+) -> Upstream:
+    path = settings.config
+    if entry.provider not in providers or entry.provider == DEMO.provider:
+        known = ", ".join(sorted(providers - {DEMO.provider}))
+        raise SettingsError(
+            f"WEIR_CONFIG: {path}: upstream {entry.name}: unknown provider"
+            f" {entry.provider!r}; write one of {known}"
+        )
+    key: str | None = None
+    if entry.api_key_env is not None:
+        if not environ.get(entry.api_key_env, "").strip():
+            raise SettingsError(
+                f"WEIR_CONFIG: {path}: upstream {entry.name}: {entry.api_key_env} is unset or empty;"
+                " set it to the upstream's key or remove api_key_env"
+            )
+        try:
+            key = read_key(environ[entry.api_key_env])
+        except ValueError as error:
+            raise SettingsError(f"{entry.api_key_env}: {error}") from None
+    return Upstream(
+        name=entry.name,
+        url=entry.url,
+        provider=entry.provider,
+        variant=entry.variant,
+        api_key=key,
+        models=entry.models,
+        rename=entry.rename,
+        weight=entry.weight,
+        timeouts=Timeouts(
+            entry.timeouts.connect or settings.connect_timeout,
+            entry.timeouts.first_byte or settings.first_byte_timeout,
+            entry.timeouts.idle or settings.idle_timeout,
+            entry.timeouts.total or settings.total_timeout,
+        ),
+        headers=tuple(entry.headers.items()),
+    )
+
+
+def _refuse_open_relay(settings: ProxySettings, config: Config) -> None:
+    """A key of the operator's behind a public port would be everybody's."""
+    keyed = [upstream.name for upstream in config.upstreams if upstream.api_key is not None]
+    if keyed and not config.clients and not settings.listen.is_loopback and not settings.allow_anonymous:
+        raise SettingsError(
+            f"anyone who reaches {settings.listen} could use the key of upstream {keyed[0]};"
+            " configure clients in WEIR_CONFIG, listen on 127.0.0.1, or set WEIR_ALLOW_ANONYMOUS=1"
+            " if that is what you want"
+        )
+
+
+def _unique(path: Path | None, what: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingsError(f"WEIR_CONFIG: {path}: there are two {what}s {name!r}; give each its own")
+
+
+def _guess_provider(url: str) -> str:
+    return "ollama" if Address.of(url).port == _OLLAMA_PORT else "openai"

@@ -1,0 +1,180 @@
+"""Exchange: a client request on its way through the proxy, and the facts gathered on the way.
+
+All of it is mutable and private to one worker; the recorder turns it into an immutable RequestEvent.
+Moments (`*_at`) are seconds on the monotonic clock; None has not happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from weir.events import Attempt, Outcome
+    from weir.proxy.endpoints import Endpoint
+    from weir.proxy.upstream import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """A request's head after every framing check has passed."""
+
+    method: bytes
+    path: bytes
+    query: bytes
+    """With its question mark, or empty."""
+    headers: list[tuple[bytes, bytes, bytes]]
+    """Name in lower case, name and value as they came; in order."""
+    fields: dict[bytes, bytes]
+    """The value of each header by its name in lower case; of a repeated one the last, of lists all."""
+    content_length: int | None
+    chunked: bool
+    keep_alive: bool
+    http_11: bool
+
+    @property
+    def has_body(self) -> bool:
+        return self.chunked or bool(self.content_length)
+
+    @property
+    def expects_continue(self) -> bool:
+        return self.http_11 and self.fields.get(b"expect", b"").lower() == b"100-continue"
+
+
+class Client(Protocol):
+    """The client's connection, as the pipeline and the forwarding see it."""
+
+    @property
+    def address(self) -> str:
+        """The client's IP address."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes of the response to the transport."""
+        ...
+
+    def response_done(self, *, keep_alive: bool) -> None:
+        """The response has been handed over whole; the next request may come, or the connection closes."""
+        ...
+
+    def abort(self) -> None:
+        """Break the connection: the only honest end of a response whose head promised more."""
+        ...
+
+    def must_close(self, head: RequestHead) -> bool:
+        """Whether the connection closes after the response to this request."""
+        ...
+
+
+class Call(Protocol):
+    """An attempt under way, as the client's side sees it."""
+
+    def cancel(self) -> None:
+        """The client left: drop the upstream request at once."""
+        ...
+
+    def drop(self, error: str) -> None:
+        """Drop the upstream request; whoever calls ends the exchange."""
+        ...
+
+    def pause(self) -> None:
+        """The client does not read fast enough."""
+        ...
+
+    def resume(self) -> None: ...
+
+
+@dataclass(slots=True)
+class RequestFacts:
+    """What the body of an inference request says about itself."""
+
+    model: str | None = None
+    stream: bool = False
+    user: str | None = None
+    usage_asked: bool = False
+    """The client asked for the usage chunk of a stream itself."""
+    stream_options: object = None
+    """As the client wrote them; the dialect knows what they mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts as the upstream reported them, in canonical terms: the prompt includes its cached part."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    raw: dict[str, Any] | None = None
+    """The reported object, kept only where it says more than the fields above."""
+
+
+@dataclass(slots=True)
+class AnswerFacts:
+    """What an answer says about itself; its reader fills it in as the bytes pass."""
+
+    model: str | None = None
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    first_token_at: float | None = None
+    first_answer_at: float | None = None
+    last_token_at: float | None = None
+    max_token_gap: float | None = None
+    """Seconds; of streams with at least two content chunks."""
+    content_chunks: int | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    ended: bool = True
+    """False while a stream's terminal event is missing."""
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """One accepted request. It ends with exactly one record."""
+
+    request_id: str
+    head: RequestHead
+    client: Client
+    endpoint: Endpoint
+    slot: int | None
+    """Its start mark in the journal; None if there was no room for it."""
+    accepted_at: float
+    started_us: int
+    """Wall clock, microseconds since the Unix epoch."""
+    model_in_path: str | None = None
+    extra_headers: bytes = b""
+    """Header lines of ours for whatever answer it gets."""
+    api_key_id: str | None = None
+    trace_id: str | None = None
+
+    body: list[bytes] = field(default_factory=list[bytes])
+    request_bytes: int = 0
+    received_at: float | None = None
+    """The request's last byte is here."""
+    facts: RequestFacts = field(default_factory=RequestFacts)
+
+    upstream: Upstream | None = None
+    call: Call | None = None
+    attempts: list[Attempt] = field(default_factory=list["Attempt"])
+    retries: int = 0
+    connect_seconds: float | None = None
+    sent_at: float | None = None
+    """The request was handed to the upstream's transport."""
+    headers_at: float | None = None
+    upstream_done_at: float | None = None
+    upstream_request_id: str | None = None
+
+    answer: AnswerFacts = field(default_factory=AnswerFacts)
+    response_bytes: int = 0
+    status_code: int | None = None
+    """Of the head that went to the client."""
+
+    outcome: Outcome | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    recorded: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.request_id} {self.endpoint.operation} {self.outcome or 'open'}>"

@@ -1,0 +1,157 @@
+"""Sends an exchange to its upstream: the body prepared, the head written, the attempt started."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from weir.proxy.errors import rejected
+from weir.proxy.forwarding.deadlines import Deadlines
+from weir.proxy.forwarding.echo_call import EchoCall
+from weir.proxy.forwarding.fetch import FetchError, fetch
+from weir.proxy.forwarding.http_call import HttpCall
+from weir.proxy.forwarding.relay import AnswerRelay
+from weir.proxy.providers.model_name import rename_in_form, rename_in_json
+from weir.proxy.wire.heads import RequestWriter
+from weir.proxy.wire.upstream import UpstreamPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from weir.proxy.exchange import Exchange
+    from weir.proxy.forwarding.relay import Ending
+    from weir.proxy.providers.provider import Dialect
+    from weir.proxy.upstream import Timeouts, Upstream
+    from weir.servicekit.tasks import BackgroundTasks
+
+logger = logging.getLogger(__name__)
+
+IDLE_SECONDS: Final = 60.0
+"""How long an upstream connection is kept without use."""
+IN_PROCESS: Final = "echo"
+COUNTS_UNASKED: Final = "llamacpp"
+"""It tells its counts by itself, and tells them elsewhere when it is asked: clients would see that."""
+ECHO_ANSWERS: Final = frozenset({"chat.completions", "models.list"})
+FETCH_SECONDS: Final = 5.0
+
+
+class Forwarder:
+    """The upstreams' pools and writers, and the calls under way."""
+
+    def __init__(
+        self,
+        upstreams: Iterable[Upstream],
+        dialects: Mapping[str, Dialect],
+        *,
+        timeouts: Timeouts,
+        pass_client_keys: bool,
+        tasks: BackgroundTasks,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._dialects = dialects
+        self._timeouts = timeouts
+        self._tasks = tasks
+        self._monotonic = monotonic
+        self._deadlines = Deadlines()
+        self._pools: dict[str, UpstreamPool] = {}
+        self._writers: dict[str, RequestWriter] = {}
+        tls: ssl.SSLContext | None = None
+        for upstream in upstreams:
+            if upstream.provider == IN_PROCESS:
+                continue
+            address = upstream.address
+            if address.tls and tls is None:
+                tls = ssl.create_default_context()
+            self._pools[upstream.name] = UpstreamPool(
+                address, tls=tls if address.tls else None, idle_seconds=IDLE_SECONDS, monotonic=monotonic
+            )
+            self._writers[upstream.name] = RequestWriter(
+                upstream, pass_client_key=pass_client_keys and upstream.api_key is None
+            )
+
+    def send(self, exchange: Exchange, upstream: Upstream, ending: Ending) -> None:
+        """Start the attempt. Whatever comes of it ends the exchange through `ending`."""
+        exchange.upstream = upstream
+        endpoint = exchange.endpoint
+        dialect = self._dialects[endpoint.dialect]
+        body = exchange.body[0] if len(exchange.body) == 1 else b"".join(exchange.body)
+        exchange.body.clear()
+        strip_usage = False
+        if endpoint.kind == "inference" and upstream.provider != COUNTS_UNASKED:
+            body, strip_usage = dialect.prepare(body, exchange.facts)
+        name = upstream.rename.get(exchange.facts.model or "")
+        if name is not None and endpoint.body != "none":
+            body = rename_in_form(body, name) if endpoint.body == "form" else rename_in_json(body, name)
+        relay = AnswerRelay(exchange, dialect, ending, self._monotonic, strip_usage=strip_usage)
+        if upstream.provider == IN_PROCESS:
+            if endpoint.operation not in ECHO_ANSWERS:
+                raise rejected(
+                    HTTPStatus.NOT_FOUND,
+                    "unknown_url",
+                    "The built-in demo model answers chat completions only.",
+                )
+            echo = exchange.call = EchoCall(exchange, body, relay, self._monotonic)
+            echo.start()
+            return
+        head = self._writers[upstream.name].head(
+            exchange.head,
+            body_bytes=len(body),
+            identity=strip_usage,
+            client_address=exchange.client.address,
+            path=_renamed_path(exchange, upstream),
+        )
+        call = exchange.call = HttpCall(
+            exchange,
+            upstream.name,
+            head + body,
+            relay,
+            self._pools[upstream.name],
+            timeouts=upstream.timeouts or self._timeouts,
+            deadlines=self._deadlines,
+            tasks=self._tasks,
+            monotonic=self._monotonic,
+        )
+        call.start()
+
+    async def fetch_all(self, exchange: Exchange, upstreams: Sequence[Upstream]) -> list[bytes | None]:
+        """Ask each upstream for the path of the exchange; None for one that did not answer."""
+        return list(await asyncio.gather(*(self._fetch(exchange, upstream) for upstream in upstreams)))
+
+    async def _fetch(self, exchange: Exchange, upstream: Upstream) -> bytes | None:
+        timeouts = upstream.timeouts or self._timeouts
+        request = self._writers[upstream.name].head(
+            exchange.head, body_bytes=0, identity=True, client_address=exchange.client.address
+        )
+        try:
+            return await fetch(self._pools[upstream.name], request, min(FETCH_SECONDS, timeouts.first_byte))
+        except FetchError as error:
+            logger.warning("upstream does not list its models: %s", error, extra={"upstream": upstream.name})
+            return None
+
+    def sweep(self, now: float) -> None:
+        """End what is overdue and close what has been idle too long."""
+        self._deadlines.sweep(now)
+        for pool in self._pools.values():
+            pool.close_idle()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call of its is under way."""
+        return bool(self._deadlines)
+
+    def close(self) -> None:
+        for pool in self._pools.values():
+            pool.close_idle(everything=True)
+
+
+def _renamed_path(exchange: Exchange, upstream: Upstream) -> bytes | None:
+    """The path with the upstream's own name of the model that it names; None if that is no other."""
+    model = exchange.model_in_path
+    name = upstream.rename.get(model) if model is not None else None
+    if model is None or name is None:
+        return None
+    return exchange.head.path.removesuffix(model.encode()) + quote(name, safe="/:@~").encode()

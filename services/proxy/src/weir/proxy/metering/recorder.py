@@ -1,0 +1,219 @@
+"""One RequestEvent per exchange: marked at its start, written at its end, never twice, never not at all."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from weir.events import Outcome, RequestEvent, UsageSource, encode
+from weir.events.request_event import MAX_ERROR_MESSAGE, MAX_TEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from weir.events import Attempt
+    from weir.events.journal import JournalWriter, StartMarks
+    from weir.proxy.exchange import Exchange, Usage
+    from weir.proxy.metering.counters import Counters
+
+CRASHED: Final = "proxy_crashed"
+_OWN_HEADER: Final = b"x-weir-"
+_NAMED: Final = frozenset({b"x-weir-user", b"x-weir-project", b"x-weir-request-id"})
+_MAX_METADATA: Final = 16
+_MAX_METADATA_NAME: Final = 64
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_SECRET: Final = re.compile(r"(?i)\b(bearer\s+)\S+|\b(sk-|pk-|rk-|hf_|gsk_|xai-)[\w*.-]{4,}")
+
+
+class Recorder:
+    """The worker's pen: what it writes is safe in the journal when the call returns."""
+
+    def __init__(
+        self,
+        proxy_id: str,
+        journal: JournalWriter,
+        marks: StartMarks,
+        counters: Counters,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._proxy_id = proxy_id
+        self._journal = journal
+        self._marks = marks
+        self._counters = counters
+        self._monotonic = monotonic
+
+    def open(self) -> int | None:
+        """A start mark for a new exchange, or None when as many are in flight as may be."""
+        return self._marks.take()
+
+    def mark(self, exchange: Exchange) -> None:
+        """Keep what is known so far where a SIGKILL cannot reach: the record it gets if we die now."""
+        if exchange.slot is None:
+            return
+        payload = encode(self._start(exchange))
+        if not self._marks.fits(payload):
+            payload = encode(self._bare_start(exchange))
+        self._marks.mark(exchange.slot, payload)
+
+    def close(self, exchange: Exchange) -> None:
+        """Write the record. The exchange has its outcome; without one, something of ours went wrong."""
+        if exchange.recorded:
+            return
+        exchange.recorded = True
+        if self._journal.append(encode(self._event(exchange))):
+            self._counters.add("journaled")
+        else:
+            self._counters.add("dropped")
+        if exchange.slot is not None:
+            self._marks.release(exchange.slot)
+
+    def _start(self, exchange: Exchange) -> RequestEvent:
+        facts, head = exchange.facts, exchange.head
+        return RequestEvent(
+            request_id=exchange.request_id,
+            proxy_id=self._proxy_id,
+            started_at=exchange.started_us,
+            endpoint=exchange.endpoint.operation,
+            outcome=Outcome.INTERNAL_ERROR,
+            error_type=CRASHED,
+            error_message="The proxy process died while this request was in flight.",
+            client_request_id=_header(head.fields.get(b"x-request-id")),
+            api_key_id=exchange.api_key_id,
+            project=_header(head.fields.get(b"x-weir-project")),
+            user=_header(head.fields.get(b"x-weir-user")) or _bounded(facts.user),
+            model_requested=_bounded(facts.model),
+            stream=facts.stream if exchange.endpoint.kind == "inference" else None,
+        )
+
+    def _bare_start(self, exchange: Exchange) -> RequestEvent:
+        """The start without the free texts, for when they do not fit into a mark."""
+        return RequestEvent(
+            request_id=exchange.request_id,
+            proxy_id=self._proxy_id,
+            started_at=exchange.started_us,
+            endpoint=exchange.endpoint.operation,
+            outcome=Outcome.INTERNAL_ERROR,
+            error_type=CRASHED,
+            api_key_id=exchange.api_key_id,
+        )
+
+    def _event(self, exchange: Exchange) -> RequestEvent:
+        facts, head, answer = exchange.facts, exchange.head, exchange.answer
+        upstream = exchange.upstream
+        began = exchange.accepted_at
+        now = self._monotonic()
+        inference = exchange.endpoint.kind == "inference"
+        usage, source = _usage(exchange)
+        return RequestEvent(
+            request_id=exchange.request_id,
+            proxy_id=self._proxy_id,
+            started_at=exchange.started_us,
+            endpoint=exchange.endpoint.operation,
+            outcome=exchange.outcome or Outcome.INTERNAL_ERROR,
+            client_request_id=_header(head.fields.get(b"x-request-id")),
+            upstream_request_id=_bounded(exchange.upstream_request_id),
+            trace_id=exchange.trace_id,
+            project=_header(head.fields.get(b"x-weir-project")),
+            api_key_id=exchange.api_key_id,
+            user=_header(head.fields.get(b"x-weir-user")) or _bounded(facts.user),
+            provider=upstream.provider if upstream else None,
+            upstream=upstream.name if upstream else None,
+            variant=upstream.variant if upstream else None,
+            model_requested=_bounded(facts.model),
+            model=_bounded(answer.model),
+            stream=facts.stream if inference else None,
+            metadata=_metadata(exchange),
+            status_code=exchange.status_code,
+            error_type=_bounded(exchange.error_type),
+            error_message=redacted(exchange.error_message),
+            finish_reason=_bounded(answer.finish_reason),
+            retries=exchange.retries,
+            attempts=_attempts(exchange),
+            queue_ms=None if exchange.sent_at is None else 0.0,
+            connect_ms=_ms(exchange.connect_seconds),
+            upstream_headers_ms=_between(exchange.sent_at, exchange.headers_at),
+            time_to_first_token_ms=_between(began, answer.first_token_at),
+            time_to_first_answer_ms=_between(began, answer.first_answer_at),
+            time_to_last_token_ms=_between(began, answer.last_token_at),
+            duration_ms=_between(began, now),
+            proxy_overhead_ms=_overhead(exchange, now),
+            max_token_gap_ms=_ms(answer.max_token_gap),
+            prompt_tokens=usage.prompt_tokens if usage else None,
+            completion_tokens=usage.completion_tokens if usage else _estimate(exchange, source),
+            total_tokens=usage.total_tokens if usage else None,
+            cache_read_tokens=usage.cache_read_tokens if usage else None,
+            cache_write_tokens=usage.cache_write_tokens if usage else None,
+            reasoning_tokens=usage.reasoning_tokens if usage else None,
+            usage_source=source,
+            usage_raw=usage.raw if usage else None,
+            request_bytes=exchange.request_bytes,
+            response_bytes=exchange.response_bytes,
+            content_chunks=answer.content_chunks,
+        )
+
+
+def redacted(message: str | None) -> str | None:
+    """An error text that is safe to keep: no key in it, no control characters, bounded."""
+    if not message:
+        return None
+    hidden = _SECRET.sub(lambda match: f"{match[1] or match[2]}***", message)
+    return _CONTROL.sub(" ", hidden)[:MAX_ERROR_MESSAGE]
+
+
+def _usage(exchange: Exchange) -> tuple[Usage | None, UsageSource]:
+    usage = exchange.answer.usage
+    if usage is not None:
+        return usage, UsageSource.REPORTED
+    return None, UsageSource.ESTIMATED if exchange.answer.content_chunks else UsageSource.MISSING
+
+
+def _estimate(exchange: Exchange, source: UsageSource) -> int | None:
+    """Servers send about one token a chunk; the input is never guessed."""
+    return exchange.answer.content_chunks if source is UsageSource.ESTIMATED else None
+
+
+def _overhead(exchange: Exchange, now: float) -> float | None:
+    """Our own share: from the whole request to sending it, from the answer's end to handing it over."""
+    if exchange.received_at is None or exchange.sent_at is None:
+        return None
+    before = exchange.sent_at - exchange.received_at - (exchange.connect_seconds or 0.0)
+    after = now - exchange.upstream_done_at if exchange.upstream_done_at is not None else 0.0
+    return _ms(max(0.0, before + after))
+
+
+def _metadata(exchange: Exchange) -> dict[str, str] | None:
+    """The caller's own `x-weir-*` headers, without the prefix."""
+    found = {
+        lower[len(_OWN_HEADER) :].decode("latin-1")[:_MAX_METADATA_NAME]: text
+        for lower, _, value in exchange.head.headers
+        if lower.startswith(_OWN_HEADER) and lower not in _NAMED and (text := _header(value)) is not None
+    }
+    return dict(list(found.items())[:_MAX_METADATA]) or None
+
+
+def _header(value: bytes | None) -> str | None:
+    """A header's value as text: UTF-8 if it is, else byte by byte."""
+    if not value:
+        return None
+    try:
+        return _bounded(value.decode())
+    except UnicodeDecodeError:
+        return _bounded(value.decode("latin-1"))
+
+
+def _bounded(text: str | None) -> str | None:
+    return _CONTROL.sub(" ", text)[:MAX_TEXT] or None if text else None
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)
+
+
+def _between(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else round((end - start) * 1000, 3)
+
+
+def _attempts(exchange: Exchange) -> list[Attempt] | None:
+    """The attempts, where they say more than the record does: several, or one that failed."""
+    attempts = exchange.attempts
+    return attempts if len(attempts) > 1 or any(attempt.error for attempt in attempts) else None

@@ -1,0 +1,102 @@
+"""The internal port: health, readiness and Prometheus metrics. Nothing of it is on the public port."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from weir.proxy.metering.counters import GAUGES, NAMES
+from weir.servicekit.errors import problems
+from weir.servicekit.health import Check, healthz, readyz
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.core import Metric
+
+    from weir.proxy.parent.service import Parent
+
+_HELP = {
+    "accepted": "Requests accepted, each of which gets exactly one record.",
+    "journaled": "Records written to the journal.",
+    "dropped": "Records that could not be written to the journal.",
+    "not_found": "Requests for a path or method that is not an endpoint.",
+    "unauthorized": "Requests without a known key.",
+    "malformed": "Messages that were not HTTP as it is taken here.",
+    "connections": "Client connections accepted.",
+}
+
+
+def create_admin_app(parent: Parent) -> web.Application:
+    """The admin listener's application."""
+    registry = CollectorRegistry()
+    registry.register(_Collector(parent))  # pyright: ignore[reportArgumentType] - a collector by its shape
+
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def workers() -> Check:
+        ready = sum(seat.is_ready for seat in parent.seats)
+        return Check(ok=ready > 0 and not parent.is_stopping, detail=f"{ready} of {len(parent.seats)} ready")
+
+    async def redis() -> Check:
+        trouble = parent.shipper.trouble
+        return Check(ok=trouble is None, detail=trouble or "takes records", essential=False)
+
+    async def journal() -> Check:
+        dropped = parent.totals()["dropped"]
+        waiting = f"{parent.shipper.waiting_bytes()} bytes wait for Redis"
+        return Check(ok=dropped == 0, detail=f"{waiting}, {dropped} records dropped", essential=False)
+
+    app = web.Application(middlewares=[problems])
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz({"workers": workers, "redis": redis, "journal": journal}))
+    app.router.add_get("/metrics", metrics)
+    return app
+
+
+class _Collector:
+    """Reads the shared counters when Prometheus asks."""
+
+    def __init__(self, parent: Parent) -> None:
+        self._parent = parent
+
+    def collect(self) -> Iterator[Metric]:
+        totals = self._parent.totals()
+        for name in NAMES:
+            if name not in GAUGES:
+                yield CounterMetricFamily(f"weir_proxy_{name}", _HELP[name], value=totals[name])
+        yield _gauge(
+            "weir_proxy_connections_open", "Client connections open now.", totals["connections_open"]
+        )
+        in_flight = GaugeMetricFamily("weir_proxy_in_flight", "Requests in flight now.", labels=["variant"])
+        for variant in ("production", "canary"):
+            in_flight.add_metric([variant], totals[f"in_flight_{variant}"])
+        yield in_flight
+        shipper = self._parent.shipper
+        yield CounterMetricFamily(
+            "weir_proxy_acknowledged", "Records confirmed by Redis.", value=shipper.acknowledged
+        )
+        yield CounterMetricFamily(
+            "weir_proxy_crash_records",
+            "Records written for requests of a dead worker.",
+            value=shipper.crash_records,
+        )
+        yield CounterMetricFamily(
+            "weir_proxy_journal_corrupt_frames",
+            "Damaged journal frames skipped.",
+            value=shipper.corrupt_frames,
+        )
+        yield _gauge(
+            "weir_proxy_journal_waiting_bytes", "Bytes not confirmed by Redis.", shipper.waiting_bytes()
+        )
+        yield _gauge(
+            "weir_proxy_workers", "Workers ready.", sum(seat.is_ready for seat in self._parent.seats)
+        )
+
+
+def _gauge(name: str, text: str, value: float) -> Any:
+    return GaugeMetricFamily(name, text, value=value)

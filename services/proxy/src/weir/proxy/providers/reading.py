@@ -1,0 +1,185 @@
+"""How answers are followed, whatever the dialect: plain JSON at its end, streams event by event.
+
+No JSON is parsed per event: model, content and finish reason are found by patterns in the raw bytes. That is
+sound because a quote inside a JSON string is always escaped, so `"content":"` can only stand at a key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import msgspec
+
+from weir.proxy.exchange import AnswerFacts
+from weir.proxy.providers.provider import UnreadableBodyError
+from weir.proxy.providers.sse import EventSplitter
+
+if TYPE_CHECKING:
+    from weir.proxy.providers.sse import Splitter
+
+TAIL_BYTES: Final = 16 << 10
+"""How much of a stream's end is kept, where usage, finish reason and errors stand."""
+_WHOLE_BODY_BYTES: Final = 1 << 20
+"""A plain answer up to this size is parsed whole; of a larger one only the ends are looked at."""
+_MODEL: Final = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
+
+
+class JsonReader:
+    """Follows a plain answer. The dialect reads the whole of it, or its ends when it is large or broken."""
+
+    between_events = False
+
+    def __init__(self) -> None:
+        self.facts = AnswerFacts()
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes, now: float) -> bytes:
+        if self.facts.first_token_at is None and data:
+            self.facts.first_token_at = self.facts.first_answer_at = now
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > _WHOLE_BODY_BYTES and len(self._pieces) > 1:
+            whole = b"".join(self._pieces)
+            self._pieces = [whole[:TAIL_BYTES], whole[-TAIL_BYTES:]]
+        return data
+
+    def finish(self) -> bytes:
+        body = b"".join(self._pieces)
+        self._pieces.clear()
+        try:
+            self.read_document(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self.read_ends(body)
+        return b""
+
+    def abandon(self) -> None:
+        self.read_ends(b"".join(self._pieces))
+        self._pieces.clear()
+
+    def read_document(self, body: bytes) -> None:
+        """Take the facts from the whole answer.
+
+        Raises:
+            msgspec.DecodeError: it is not what the dialect answers with.
+        """
+        raise NotImplementedError
+
+    def read_ends(self, body: bytes) -> None:
+        """Take what can be seen from an answer that is not one whole document."""
+        self.facts.model = model_in(body)
+
+
+class StreamReader:
+    """Follows a stream: passes whole events on as they come, notes when content passed, reads the end."""
+
+    content: ClassVar[re.Pattern[bytes]]
+    """Stands in every event that has content for the user, reasoning among it."""
+    answer: ClassVar[re.Pattern[bytes]]
+    """The same without reasoning."""
+
+    def __init__(self, splitter: Splitter | None = None) -> None:
+        self.facts = AnswerFacts(ended=False, content_chunks=0)
+        self._splitter = splitter or EventSplitter()
+        self._tail: deque[bytes] = deque()
+        self._tail_bytes = 0
+
+    @property
+    def between_events(self) -> bool:
+        return self._splitter.between_events
+
+    def feed(self, data: bytes, now: float) -> bytes:
+        whole = self._splitter.feed(data)
+        if not whole:
+            return b""
+        whole = self.rewrite(whole)
+        self._look(whole, now)
+        return whole
+
+    def finish(self) -> bytes:
+        rest = self._splitter.rest()
+        if rest:
+            rest = self.rewrite(rest)
+            self._keep(rest)
+            self.notice(rest)
+        self._read_tail()
+        return rest
+
+    def abandon(self) -> None:
+        self._splitter.rest()
+        self._read_tail()
+
+    def rewrite(self, whole: bytes) -> bytes:
+        """The events as the client gets them."""
+        return whole
+
+    def notice(self, whole: bytes) -> None:
+        """Look at whole events for what stands elsewhere than at the end."""
+
+    def read_event(self, event: bytes) -> None:
+        """Read one event of the stream's end. The last one comes first."""
+        raise NotImplementedError
+
+    def read_end(self, tail: bytes) -> None:
+        """Read the stream's end as a whole."""
+
+    def _look(self, whole: bytes, now: float) -> None:
+        facts = self.facts
+        self._keep(whole)
+        if facts.model is None:
+            facts.model = model_in(whole)
+        self.notice(whole)
+        if self.content.search(whole) is None:
+            return
+        if facts.first_token_at is None:
+            facts.first_token_at = now
+        elif facts.last_token_at is not None:
+            facts.max_token_gap = max(facts.max_token_gap or 0.0, now - facts.last_token_at)
+        if facts.first_answer_at is None and self.answer.search(whole) is not None:
+            facts.first_answer_at = now
+        facts.last_token_at = now
+        facts.content_chunks = (facts.content_chunks or 0) + self._count_content(whole)
+
+    def _count_content(self, whole: bytes) -> int:
+        """Events with content in them; nearly always the bytes are one event, seen to have some."""
+        events = self._splitter.split(whole)
+        if len(events) == 1:
+            return 1
+        return sum(1 for event in events if self.content.search(event) is not None)
+
+    def _keep(self, data: bytes) -> None:
+        if not data:
+            return
+        self._tail.append(data)
+        self._tail_bytes += len(data)
+        while self._tail_bytes - len(self._tail[0]) >= TAIL_BYTES:
+            self._tail_bytes -= len(self._tail.popleft())
+
+    def _read_tail(self) -> None:
+        tail = b"".join(self._tail)
+        self._tail.clear()
+        self.read_end(tail)
+        for event in reversed(self._splitter.split(tail)):
+            self.read_event(event)
+
+
+def model_in(data: bytes) -> str | None:
+    """The first model name in the bytes."""
+    match = _MODEL.search(data)
+    if match is None:
+        return None
+    try:
+        return msgspec.json.decode(match[1], type=str) or None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def unreadable(error: Exception) -> UnreadableBodyError:
+    """What to tell the client of a body that is not a JSON object."""
+    if isinstance(error, msgspec.ValidationError):
+        return UnreadableBodyError("The request body must be a JSON object.")
+    if isinstance(error, RecursionError):
+        return UnreadableBodyError("The request body is nested too deeply.")
+    return UnreadableBodyError("The request body is not valid JSON.")

@@ -1,0 +1,99 @@
+"""Streams cut into events, incrementally: server-sent events and newline-delimited JSON, any split of bytes.
+
+Grammars: WHATWG HTML, section "Server-sent events", parsing an event stream (LF, CRLF and CR); NDJSON.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Final
+
+_EVENT_END: Final = re.compile(rb"(?>\r\n|\n|\r){2,}")
+_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+_LONGEST_BOUNDARY: Final = 3
+MAX_HELD: Final = 64 << 10
+"""A longer unfinished event is passed on in pieces, so that memory stays bounded."""
+
+
+class Splitter:
+    """Cuts a byte stream after its last whole event, and holds the unfinished one back.
+
+    So an event of ours can be put after what was sent, and an event can be taken out, at any split of bytes.
+    """
+
+    __slots__ = ("_held", "between_events")
+    boundaries: ClassVar[tuple[bytes, ...]]
+
+    def __init__(self) -> None:
+        self._held = b""
+        self.between_events = True
+        """Whether what has been given out ends with a whole event."""
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes up to the end of the last whole event. Empty while one is unfinished."""
+        if self._held:
+            data = self._held + data
+        boundaries = self.boundaries
+        if data.endswith(boundaries[0]):
+            self._held = b""
+            self.between_events = True
+            return data
+        end = max(data.rfind(boundary) + len(boundary) if boundary in data else 0 for boundary in boundaries)
+        if end:
+            self.between_events = True
+        if len(data) - end > MAX_HELD:
+            # The last bytes stay: a boundary may be split between this piece and the next.
+            end = len(data) - _LONGEST_BOUNDARY
+            self.between_events = False
+        self._held = data[end:]
+        return data[:end]
+
+    def rest(self) -> bytes:
+        """What is held of an unfinished event."""
+        held, self._held = self._held, b""
+        return held
+
+    @staticmethod
+    def split(data: bytes) -> list[bytes]:
+        """The raw events in `data`, each with its boundary, and what is left at the end."""
+        raise NotImplementedError
+
+
+class EventSplitter(Splitter):
+    """Server-sent events end with an empty line."""
+
+    __slots__ = ()
+    boundaries: ClassVar[tuple[bytes, ...]] = (b"\n\n", b"\n\r\n", b"\r\r")
+
+    @staticmethod
+    def split(data: bytes) -> list[bytes]:
+        return split_events(data)
+
+
+class LineSplitter(Splitter):
+    """NDJSON: a line is an event."""
+
+    __slots__ = ()
+    boundaries: ClassVar[tuple[bytes, ...]] = (b"\n",)
+
+    @staticmethod
+    def split(data: bytes) -> list[bytes]:
+        return data.splitlines(keepends=True)
+
+
+def split_events(data: bytes) -> list[bytes]:
+    """The raw server-sent events in `data`, each with its boundary, and what is left at the end."""
+    events: list[bytes] = []
+    start = 0
+    for match in _EVENT_END.finditer(data):
+        events.append(data[start : match.end()])
+        start = match.end()
+    if start < len(data):
+        events.append(data[start:])
+    return events
+
+
+def event_data(event: bytes) -> bytes:
+    """The value of the event's `data` field, its lines joined by LF; empty if there is none."""
+    lines = _LINE_END.split(event)
+    return b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:"))

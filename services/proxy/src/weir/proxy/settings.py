@@ -1,0 +1,158 @@
+"""What the proxy can be told by the environment."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from weir.proxy.endpoints import GROUPS
+from weir.proxy.upstream import Address, read_key
+from weir.servicekit.settings import ServiceSettings, setting
+from weir.servicekit.values import Bytes, Listen, Names, Seconds
+
+
+def _upstream_url(text: str) -> str:
+    Address.of(text)
+    return text
+
+
+def _public_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"{text!r} is not an address; write it like https://llm.example.org")
+    return text.rstrip("/").removesuffix("/v1")
+
+
+def _groups(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in GROUPS:
+            raise ValueError(f"{name!r} is not one of {', '.join(sorted(GROUPS))}")
+    return names
+
+
+def _name(text: str) -> str:
+    if not text or not text.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise ValueError(f"{text!r} is not a name; write letters, digits, dots, dashes and underscores")
+    return text
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    return SecretStr(read_key(value.get_secret_value()))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class ProxySettings(ServiceSettings):
+    """The settings of `weir proxy`."""
+
+    listen: Listen = setting(
+        "WEIR_PROXY_LISTEN",
+        default="127.0.0.1:8001",
+        description="the public port: where clients send requests",
+    )
+    admin_listen: Listen = setting(
+        "WEIR_PROXY_ADMIN_LISTEN",
+        default="127.0.0.1:9001",
+        description="the internal port: /healthz, /readyz and /metrics",
+    )
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = setting(
+        "WEIR_PUBLIC_URL",
+        default=None,
+        description="the address under which clients reach the proxy, for the dashboard's setup page",
+    )
+    workers: Annotated[int, Field(ge=1, le=256)] = setting(
+        "WEIR_PROXY_WORKERS", default=_cores(), description="worker processes; by default one a core"
+    )
+    proxy_id: Annotated[str, AfterValidator(_name)] = setting(
+        "WEIR_PROXY_ID",
+        default=socket.gethostname() or "proxy",
+        description="this proxy's name in records; by default the host's name",
+    )
+    upstream_url: Annotated[str, AfterValidator(_upstream_url)] | None = setting(
+        "WEIR_UPSTREAM_URL", default=None, description="the model server that requests are sent to"
+    )
+    upstream_api_key: Annotated[SecretStr, AfterValidator(_secret)] | None = setting(
+        "WEIR_UPSTREAM_API_KEY", default=None, description="the key sent to it in place of the client's own"
+    )
+    config: Path | None = setting(
+        "WEIR_CONFIG", default=None, description="a YAML file with upstreams and clients"
+    )
+    demo: bool = setting(
+        "WEIR_DEMO", default=False, description="answer from the built-in demo model where no upstream is set"
+    )
+    open_endpoints: Annotated[Names, AfterValidator(_groups)] = setting(
+        "WEIR_OPEN_ENDPOINTS",
+        default="",
+        description="stateful endpoints to open (files, batches, responses); all clients share their data",
+    )
+    cors_origins: Names = setting(
+        "WEIR_PROXY_CORS_ORIGINS",
+        default="",
+        description="web origins whose pages may call the proxy, separated by commas; * for all",
+    )
+    proxy_protocol: bool = setting(
+        "WEIR_PROXY_PROTOCOL",
+        default=False,
+        description="expect the PROXY protocol of a load balancer at the start of every connection",
+    )
+    allow_anonymous: bool = setting(
+        "WEIR_ALLOW_ANONYMOUS",
+        default=False,
+        description="let anyone who reaches the port use an upstream that has a key of its own",
+    )
+    redis_url: str = setting(
+        "REDIS_URL", default="redis://127.0.0.1:6379/0", description="the Redis that carries the records"
+    )
+    data_dir: Path = setting(
+        "WEIR_DATA_DIR", default="data", description="the folder of everything Weir keeps; made when missing"
+    )
+    journal_max_bytes: Bytes = setting(
+        "WEIR_JOURNAL_MAX_BYTES",
+        default="1GiB",
+        description="how much the journal may hold while Redis is away; more is dropped and counted",
+    )
+    journal_keep: Seconds = setting(
+        "WEIR_JOURNAL_KEEP",
+        default="60s",
+        description="how long acknowledged records are kept, should Redis lose what it confirmed",
+    )
+    max_body: Bytes = setting(
+        "WEIR_PROXY_MAX_BODY", default="64MiB", description="the largest request body; a larger one gets 413"
+    )
+    max_in_flight: Annotated[int, Field(ge=1, le=1_000_000)] = setting(
+        "WEIR_PROXY_MAX_IN_FLIGHT", default=10_000, description="requests in flight per worker; more get 503"
+    )
+    head_timeout: Seconds = setting(
+        "WEIR_PROXY_HEAD_TIMEOUT", default="10s", description="how long a client may take to send its headers"
+    )
+    keep_alive: Seconds = setting(
+        "WEIR_PROXY_KEEP_ALIVE", default="75s", description="how long an idle client connection is kept"
+    )
+    drain: Seconds = setting(
+        "WEIR_PROXY_DRAIN", default="30s", description="how long requests in flight may finish at a stop"
+    )
+    connect_timeout: Seconds = setting(
+        "WEIR_UPSTREAM_CONNECT_TIMEOUT",
+        default="5s",
+        description="how long connecting to an upstream may take",
+    )
+    first_byte_timeout: Seconds = setting(
+        "WEIR_UPSTREAM_FIRST_BYTE_TIMEOUT",
+        default="10m",
+        description="how long an upstream may take to begin its answer",
+    )
+    idle_timeout: Seconds = setting(
+        "WEIR_UPSTREAM_IDLE_TIMEOUT",
+        default="5m",
+        description="how long an upstream may pause within its answer",
+    )
+    total_timeout: Seconds = setting(
+        "WEIR_UPSTREAM_TOTAL_TIMEOUT", default="1h", description="how long an answer may take in all"
+    )

@@ -1,0 +1,171 @@
+"""The framing checks llhttp leaves to us, on both sides. Pure: heads in, verdicts out.
+
+llhttp (through httptools) parses strictly but accepts `Transfer-Encoding: x, chunked`, a repeated Host and
+heads of any size; what it lets through and we do not want is refused here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, Literal
+
+from weir.proxy.exchange import RequestHead
+
+Headers = list[tuple[bytes, bytes, bytes]]
+
+_ONCE: Final = frozenset(
+    {b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization", b"expect"}
+)
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+_LISTS: Final = frozenset({b"connection", b"accept-encoding"})
+"""Headers of which every line counts."""
+_MAX_LENGTH_DIGITS: Final = 18
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+
+
+class BadRequestError(Exception):
+    """The request cannot be taken as it is framed. Nothing of it is echoed."""
+
+    def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class BadResponseError(Exception):
+    """The upstream's response cannot be trusted as it is framed."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadLimits:
+    """How large a request head may be."""
+
+    target_bytes: int = 8 << 10
+    header_bytes: int = 16 << 10
+    """One header, name and value."""
+    head_bytes: int = 64 << 10
+    """All headers."""
+    fields: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """An upstream's response head after every framing check has passed."""
+
+    status: int
+    reason: bytes
+    headers: Headers
+    fields: dict[bytes, bytes]
+    framing: Literal["length", "chunked", "close", "none"]
+    """How the body ends: by its length, by chunks, with the connection, or there is none."""
+    content_length: int | None
+
+
+def read_request_head(method: bytes, target: bytes, version: str, headers: Headers) -> RequestHead:
+    """Check a parsed request head and digest it.
+
+    Raises:
+        BadRequestError: with the status and words of the answer.
+    """
+    if version not in {"1.1", "1.0"}:
+        raise BadRequestError(
+            HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
+            "http_version",
+            "Only HTTP/1.1 and HTTP/1.0 are spoken here.",
+        )
+    http_11 = version == "1.1"
+    fields, repeated = _fields(headers)
+    for lower in repeated & _ONCE:
+        raise _malformed(f"The header {lower.decode()} must not be repeated.")
+    host = fields.get(b"host")
+    if host is None and http_11:
+        raise _malformed("The Host header is missing.")
+    if host is not None and _HOST.fullmatch(host) is None:
+        raise _malformed("The Host header is not a host name.")
+    if not target.startswith(b"/"):
+        raise _malformed("The request target must be a path.")
+    path, question, query = target.partition(b"?")
+    connection = fields.get(b"connection", b"").lower()
+    chunked = _is_chunked(fields, http_11=http_11)
+    return RequestHead(
+        method=method,
+        path=path,
+        query=question + query,
+        headers=headers,
+        fields=fields,
+        content_length=_length(fields),
+        chunked=chunked,
+        keep_alive=b"close" not in connection if http_11 else b"keep-alive" in connection,
+        http_11=http_11,
+    )
+
+
+def read_response_head(status: int, reason: bytes, version: str, headers: Headers) -> ResponseHead:
+    """Check a parsed response head and find out how its body ends.
+
+    Raises:
+        BadResponseError: framing that two readers could understand differently.
+    """
+    if version not in {"1.1", "1.0"}:
+        raise BadResponseError("unknown version of HTTP")
+    if _CONTROL.search(reason) is not None:
+        raise BadResponseError("malformed reason")
+    fields, repeated = _fields(headers)
+    if repeated & _FRAMING:
+        raise BadResponseError("repeated framing headers")
+    length: int | None = None
+    if (text := fields.get(b"content-length")) is not None:
+        if not text.isdigit() or len(text) > _MAX_LENGTH_DIGITS:
+            raise BadResponseError("malformed content-length")
+        length = int(text)
+    encoding = fields.get(b"transfer-encoding")
+    if encoding is not None and (encoding.strip().lower() != b"chunked" or length is not None):
+        raise BadResponseError("ambiguous framing")
+    framing: Literal["length", "chunked", "close", "none"]
+    if status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
+        framing = "none"
+    elif encoding is not None:
+        framing = "chunked"
+    else:
+        framing = "length" if length is not None else "close"
+    return ResponseHead(status, reason, headers, fields, framing, length)
+
+
+def _fields(headers: Headers) -> tuple[dict[bytes, bytes], frozenset[bytes]]:
+    """The headers by name, and the names that came more than once."""
+    fields = {lower: value for lower, _, value in headers}
+    if len(fields) == len(headers):
+        return fields, frozenset()
+    names = [lower for lower, _, _ in headers]
+    repeated = frozenset(name for name in fields if names.count(name) > 1)
+    for name in repeated & _LISTS:
+        fields[name] = b", ".join(value for lower, _, value in headers if lower == name)
+    return fields, repeated
+
+
+def _is_chunked(fields: dict[bytes, bytes], *, http_11: bool) -> bool:
+    encoding = fields.get(b"transfer-encoding")
+    if encoding is None:
+        return False
+    if b"content-length" in fields:
+        raise _malformed("Content-Length and Transfer-Encoding must not come together.")
+    if not http_11 or encoding.lower() != b"chunked":
+        raise _malformed("The only Transfer-Encoding taken is chunked, with HTTP/1.1.")
+    return True
+
+
+def _length(fields: dict[bytes, bytes]) -> int | None:
+    text = fields.get(b"content-length")
+    if text is None:
+        return None
+    if not text.isdigit() or len(text) > _MAX_LENGTH_DIGITS:
+        raise _malformed("Content-Length must be a decimal number.")
+    return int(text)
+
+
+def _malformed(message: str) -> BadRequestError:
+    return BadRequestError(HTTPStatus.BAD_REQUEST, "malformed_request", message)

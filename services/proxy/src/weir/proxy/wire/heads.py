@@ -1,0 +1,177 @@
+"""The heads we write, on both sides. What goes out is always framed by us, from parsed values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from weir.servicekit.passthrough import HOP_BY_HOP
+
+if TYPE_CHECKING:
+    from http import HTTPStatus
+
+    from weir.proxy.exchange import RequestHead
+    from weir.proxy.upstream import Upstream
+    from weir.proxy.wire.framing import ResponseHead
+
+_HOP_BY_HOP: Final = frozenset(name.encode() for name in HOP_BY_HOP)
+_KEYS: Final = frozenset({b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"})
+"""Where clients put their key."""
+_FRAMING: Final = frozenset({b"host", b"content-length", b"expect"})
+_NEVER_UP: Final = (
+    _HOP_BY_HOP
+    | _FRAMING
+    | {
+        b"cookie",
+        b"http2-settings",
+        b"forwarded",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+        b"x-real-ip",
+        b"accept-encoding",
+    }
+)
+_NEVER_DOWN: Final = (
+    _HOP_BY_HOP
+    | _FRAMING
+    | {b"set-cookie", b"server", b"alt-svc", b"strict-transport-security", b"x-weir-request-id"}
+)
+_OURS: Final = b"x-weir-"
+_CORS: Final = b"access-control-"
+_READABLE: Final = (b"gzip", b"deflate", b"identity")
+"""The codings in which we can read an answer's usage."""
+
+
+class RequestWriter:
+    """Writes the heads of the requests to one upstream."""
+
+    def __init__(self, upstream: Upstream, *, pass_client_key: bool) -> None:
+        """`pass_client_key`: the client's own Authorization is meant for this upstream."""
+        address = upstream.address
+        self._prefix = address.prefix
+        fixed = {name.lower().encode(): (name.encode(), value.encode()) for name, value in upstream.headers}
+        if upstream.api_key is not None and upstream.provider == "anthropic":
+            fixed[b"x-api-key"] = (b"x-api-key", upstream.api_key.encode())
+        elif upstream.api_key is not None:
+            fixed[b"authorization"] = (b"Authorization", b"Bearer " + upstream.api_key.encode())
+        self._never: frozenset[bytes] = (
+            _NEVER_UP | fixed.keys() | (frozenset[bytes]() if pass_client_key else _KEYS)
+        )
+        lines = [b"Host: " + address.authority, *(name + b": " + value for name, value in fixed.values())]
+        self._fixed = b"\r\n".join(lines) + b"\r\n"
+
+    def head(
+        self,
+        head: RequestHead,
+        *,
+        body_bytes: int,
+        identity: bool,
+        client_address: str,
+        path: bytes | None = None,
+    ) -> bytes:
+        """The request's head up to the empty line.
+
+        `identity` asks for an answer that is not compressed; `path` replaces the client's.
+        """
+        never = _and_named_by_connection(self._never, head.fields)
+        lines = [
+            b"%b: %b\r\n" % (name, value)
+            for lower, name, value in head.headers
+            if lower not in never and not lower.startswith(_OURS)
+        ]
+        length = b"Content-Length: %d\r\n" % body_bytes if head.method != b"GET" else b""
+        return b"%b %b%b%b HTTP/1.1\r\n%b%bAccept-Encoding: %b\r\nX-Forwarded-For: %b\r\n%b\r\n" % (
+            head.method,
+            self._prefix,
+            path or head.path,
+            head.query,
+            self._fixed,
+            b"".join(lines),
+            b"identity" if identity else _accepted_codings(head.fields),
+            client_address.encode(),
+            length,
+        )
+
+
+def response_head(
+    head: ResponseHead,
+    *,
+    request_id: str,
+    length: int | None,
+    chunked: bool,
+    connection: bytes | None,
+    drop: frozenset[bytes],
+    extra: bytes,
+) -> bytes:
+    """The head of a relayed response, as the client gets it.
+
+    `drop`: headers that are no longer true. `extra`: header lines of ours.
+    """
+    never = _and_named_by_connection(_NEVER_DOWN, head.fields)
+    if drop:
+        never |= drop
+    lines = [
+        b"%b: %b\r\n" % (name, value)
+        for lower, name, value in head.headers
+        if lower not in never and not lower.startswith(_CORS)
+    ]
+    return b"HTTP/1.1 %d %b\r\n%b%b%b" % (
+        head.status,
+        head.reason,
+        b"".join(lines),
+        extra,
+        _ending(request_id, length=length, chunked=chunked, connection=connection),
+    )
+
+
+def own_response(
+    status: HTTPStatus,
+    body: bytes,
+    *,
+    request_id: str | None,
+    close: bool,
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+    extra: bytes = b"",
+) -> bytes:
+    """A whole JSON response of our own. `extra`: header lines as they are."""
+    extra += b"".join(b"%b: %b\r\n" % header for header in headers)
+    return b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\n%b%b%b" % (
+        status.value,
+        status.phrase.encode(),
+        extra,
+        _ending(request_id, length=len(body), chunked=False, connection=b"close" if close else None),
+        body,
+    )
+
+
+def chunk(data: bytes) -> bytes:
+    """Data as one chunk of a chunked body (RFC 9112 section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+LAST_CHUNK: Final = b"0\r\n\r\n"
+
+
+def _ending(request_id: str | None, *, length: int | None, chunked: bool, connection: bytes | None) -> bytes:
+    ours = b"x-weir-request-id: %b\r\n" % request_id.encode() if request_id else b""
+    framing = b"Transfer-Encoding: chunked\r\n" if chunked else b""
+    if length is not None:
+        framing = b"Content-Length: %d\r\n" % length
+    return b"%b%b%b\r\n" % (ours, framing, b"Connection: %b\r\n" % connection if connection else b"")
+
+
+def _and_named_by_connection(never: frozenset[bytes], fields: dict[bytes, bytes]) -> frozenset[bytes]:
+    """Headers that the message's own Connection header declares to be for this hop only."""
+    named = fields.get(b"connection")
+    if named is None or named.lower() in {b"keep-alive", b"close"}:
+        return never
+    return never | {token.strip().lower() for token in named.split(b",")}
+
+
+def _accepted_codings(fields: dict[bytes, bytes]) -> bytes:
+    """Of the codings the client accepts, those we can read; without a wish of the client's, none."""
+    accepted = fields.get(b"accept-encoding", b"")
+    codings = [coding.strip() for coding in accepted.split(b",")]
+    readable = [coding for coding in codings if coding.partition(b";")[0].strip().lower() in _READABLE]
+    return b", ".join(readable) or b"identity"

@@ -1,0 +1,485 @@
+"""The client's side: HTTP/1.1 on a socket, one exchange at a time, pipelined requests in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+import httptools
+
+from weir.proxy.wire.framing import BadRequestError, HeadLimits, read_request_head
+from weir.proxy.wire.proxy_protocol import BadProxyHeaderError, read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from weir.proxy.exchange import Exchange, RequestHead
+    from weir.proxy.wire.framing import Headers
+
+logger = logging.getLogger(__name__)
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_AHEAD_BYTES: Final = 64 << 10
+"""What a client may send ahead of its turn, before we stop reading."""
+_DISCARD_BYTES: Final = 64 << 10
+"""A refused body up to this size is read and dropped, so that the connection can be kept."""
+LINGER_SECONDS: Final = 2.0
+"""How long a closed connection is still read, so that a reset does not overtake the answer."""
+FLUSH_SECONDS: Final = 60.0
+"""How long a closed connection may take to read the rest of its answer."""
+_CHUNK_OVERHEAD: Final = 8
+"""Bytes of framing that chunks may have for each byte in them; a chunk of one byte has five."""
+
+
+class Application(Protocol):
+    """Who takes the requests that a connection parses."""
+
+    def accept(self, head: RequestHead, client: ClientConnection) -> Exchange | None:
+        """A head is complete. None: it has been answered already and its body is of no interest."""
+        ...
+
+    def receive(self, exchange: Exchange, data: bytes) -> None:
+        """A piece of the request's body."""
+        ...
+
+    def dispatch(self, exchange: Exchange) -> None:
+        """The request is whole."""
+        ...
+
+    def mark(self, exchange: Exchange) -> None:
+        """A loop turn ends with the request still incomplete."""
+        ...
+
+    def client_left(self, exchange: Exchange) -> None: ...
+
+    def client_paused(self, exchange: Exchange) -> None: ...
+
+    def client_resumed(self, exchange: Exchange) -> None: ...
+
+    def malformed(self, error: BadRequestError, client: ClientConnection, exchange: Exchange | None) -> None:
+        """What came is not a request, or its body broke off the rails; answer if possible and close."""
+        ...
+
+
+class _Message:
+    """One request being parsed or waiting its turn."""
+
+    __slots__ = ("body", "body_bytes", "complete", "head", "read_bytes")
+
+    def __init__(self, head: RequestHead) -> None:
+        self.head = head
+        self.body: list[bytes] = []
+        """What came of it before its turn."""
+        self.complete = False
+        self.read_bytes = 0
+        self.body_bytes = 0
+
+
+class ClientConnection(asyncio.Protocol):
+    """One connection of one client."""
+
+    def __init__(
+        self,
+        application: Application,
+        limits: HeadLimits,
+        monotonic: Callable[[], float],
+        registry: set[ClientConnection],
+        *,
+        proxy_protocol: bool = False,
+    ) -> None:
+        self._application = application
+        self._limits = limits
+        self._monotonic = monotonic
+        self._registry = registry
+        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._target = b""
+        self._headers: Headers = []
+        self._header_bytes = 0
+        self._head_bytes = 0
+        self._parsing: _Message | None = None
+        self._current: _Message | None = None
+        self._broken: BadRequestError | None = None
+        """What came after the request under way is not HTTP."""
+        self._exchange: Exchange | None = None
+        self._answering = False
+        """A request has been taken (or refused) whose response is not done."""
+        self._waiting: deque[_Message] = deque()
+        """Requests that came ahead of their turn."""
+        self._backlog: list[bytes] = []
+        """What came after them, not parsed yet."""
+        self._ahead_bytes = 0
+        self._reading_paused = False
+        self._writing_paused = False
+        self._closing = False
+        self._draining = False
+        self._preface: bytes | None = b"" if proxy_protocol else None
+        """What came of the PROXY header so far; None when it is not, or no longer, expected."""
+        self.address = ""
+        self._idle_since: float | None = None
+        """When the connection began to wait for a request; None while one is under way."""
+        self._head_since: float | None = None
+        """When the head being received began; None when there is none."""
+        self._close_by: float | None = None
+        """When a connection that is closing is cut, whether all is handed over or not."""
+
+    def __repr__(self) -> str:
+        state = "closing" if self._closing else "answering" if self._answering else "idle"
+        return f"<ClientConnection {self.address} {state}>"
+
+    # -- transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.address = str(peer[0]) if peer else ""
+        self._idle_since = self._monotonic()
+        self._registry.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        if self._preface is not None:
+            rest = self._read_preface(self._preface + data)
+            if not rest:
+                return
+            data = rest
+        if self._parsing is None and (self._answering or self._writing_paused):
+            if self._broken is None:
+                self._backlog.append(data)
+                self._hold(len(data))
+            return
+        self._feed(data)
+
+    def eof_received(self) -> bool:
+        # A client that half-closes cannot be told from one that left; both are taken as gone.
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        self._closing = True
+        self._registry.discard(self)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self._application.client_left(exchange)
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+        if self._exchange is not None:
+            self._application.client_paused(self._exchange)
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        if self._exchange is not None:
+            self._application.client_resumed(self._exchange)
+        elif not self._answering:
+            self._take_turn()
+
+    # -- httptools callbacks
+
+    def on_message_begin(self) -> None:
+        self._target = b""
+        self._headers = []
+        self._header_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+        if len(self._target) > self._limits.target_bytes:
+            raise BadRequestError(
+                HTTPStatus.REQUEST_URI_TOO_LONG, "target_too_long", "The request target is too long."
+            )
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._parsing is not None:
+            return  # a trailer of a chunked body: nothing we forward needs it
+        self._headers.append((name.lower(), name, value))
+        size = len(name) + len(value)
+        self._header_bytes += size
+        limits = self._limits
+        if (
+            size > limits.header_bytes
+            or self._header_bytes > limits.head_bytes
+            or len(self._headers) > limits.fields
+        ):
+            raise _head_too_large()
+
+    def on_headers_complete(self) -> None:
+        if self._closing:
+            return
+        parser = self._parser
+        head = read_request_head(parser.get_method(), self._target, parser.get_http_version(), self._headers)
+        if parser.should_upgrade():
+            if head.method == b"CONNECT":
+                raise _malformed("Tunnels are not opened here.")
+            return  # it is read again without the offer
+        self._head_bytes = 0
+        self._head_since = None
+        message = self._parsing = _Message(head)
+        if self._answering or self._writing_paused:  # who does not read the answers gets no further ones
+            self._waiting.append(message)
+        else:
+            self._begin(message)
+
+    def on_body(self, body: bytes) -> None:
+        message = self._parsing
+        if message is None:
+            return
+        message.body_bytes += len(body)
+        if message in self._waiting:
+            message.body.append(body)
+            self._hold(len(body))
+        elif self._exchange is not None:
+            self._application.receive(self._exchange, body)
+
+    def on_message_complete(self) -> None:
+        message, self._parsing = self._parsing, None
+        if message is None:
+            return
+        message.complete = True
+        if message not in self._waiting and self._exchange is not None:
+            self._application.dispatch(self._exchange)
+
+    # -- what the application calls
+
+    def write(self, data: bytes) -> None:
+        if not self._closing:
+            self._transport.write(data)
+
+    def must_close(self, head: RequestHead) -> bool:
+        """Whether the connection closes after this response: as asked, or rather than read a large rest."""
+        return (
+            self._draining
+            or not head.keep_alive
+            or (self._is_incomplete and head.has_body and not self._may_discard(head))
+        )
+
+    def response_done(self, *, keep_alive: bool) -> None:
+        self._exchange = None
+        self._answering = False
+        if not keep_alive or self._draining:
+            self.close()
+            return
+        self._idle_since = self._monotonic()
+        self._take_turn()
+
+    def abort(self) -> None:
+        self._exchange = None
+        self._closing = True
+        self._transport.abort()
+
+    def close(self) -> None:
+        """Close after what was written has gone out.
+
+        If the client may still be sending, closing at once would send a reset that can overtake the answer:
+        we end our side, drop what comes for a moment, and let the sweep close the rest.
+        """
+        if self._closing:
+            return
+        self._closing = True
+        if (self._is_incomplete or self._broken is not None) and self._transport.can_write_eof():
+            self._transport.write_eof()
+            self._close_by = self._monotonic() + LINGER_SECONDS
+        else:
+            self._transport.close()
+            self._close_by = self._monotonic() + FLUSH_SECONDS
+
+    def drain(self) -> None:
+        """The worker is stopping: close now if idle, else after the response under way."""
+        self._draining = True
+        if not self._answering:
+            self.close()
+
+    def sweep(self, now: float, head_timeout: float, keep_alive_timeout: float) -> None:
+        """Cut what should have closed by now; close what idles, or sends its head too slowly."""
+        if self._closing:
+            if self._close_by is not None and now > self._close_by:
+                self._close_by = None
+                self._transport.abort()
+        elif self._head_since is not None and now - self._head_since > head_timeout:
+            self._refuse(_head_too_slow())
+        elif self._idle_since is not None and now - self._idle_since > keep_alive_timeout:
+            self.close()
+
+    # -- inside
+
+    @staticmethod
+    def _may_discard(head: RequestHead) -> bool:
+        """A short rest is read and dropped; one of unknown length is not waited for."""
+        return not head.chunked and (head.content_length or 0) <= _DISCARD_BYTES
+
+    @property
+    def _is_incomplete(self) -> bool:
+        return self._current is not None and not self._current.complete
+
+    def _read_preface(self, data: bytes) -> bytes:
+        """What follows the load balancer's word on who the client is; nothing while that is not whole."""
+        try:
+            found = read_header(data)
+        except BadProxyHeaderError:
+            self.abort()
+            return b""
+        if found is None:
+            self._preface = data
+            return b""
+        address, end = found
+        self._preface = None
+        self.address = address or self.address
+        return data[end:]
+
+    def _feed(self, data: bytes) -> None:
+        if self._parsing is None:
+            self._idle_since = None
+            self._head_bytes += len(data)
+            if self._head_since is None:
+                self._head_since = self._monotonic()
+        message = self._parsing
+        try:
+            stop = self._parse(data)
+            if stop is not None:
+                self._decline(memoryview(data)[stop:])
+            if self._parsing is message and (message is not None or self._head_bytes):
+                self._check_size(message, len(data))
+        except BadRequestError as error:
+            self._refuse(error)
+        except httptools.HttpParserCallbackError as error:
+            self._refuse(_cause(error))
+        except httptools.HttpParserError:
+            self._refuse(_malformed("The request is not well-formed HTTP."))
+        if self._exchange is not None and self._parsing is self._current:
+            self._application.mark(self._exchange)
+
+    def _parse(self, data: bytes | memoryview) -> int | None:
+        """Feed the parser. Where the client offers to speak another protocol, the place after that head."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            return cast("int", offer.args[0])
+        return None
+
+    def _decline(self, rest: memoryview) -> None:
+        """Go on after an offer to speak another protocol, such as HTTP/2 in clear, which is not taken up.
+
+        To llhttp such a request ends with its head, body or not; so it gets the head again without the offer.
+        """
+        stop: int | None = 0
+        while stop is not None:
+            rest = rest[stop:]
+            headers = [header for header in self._headers if header[0] != b"upgrade"]
+            lines = b"".join(b"%b: %b\r\n" % (name, value) for _, name, value in headers)
+            version = self._parser.get_http_version().encode()
+            head = b"%b %b HTTP/%b\r\n%b\r\n" % (self._parser.get_method(), self._target, version, lines)
+            self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(head)
+            stop = self._parse(rest)
+
+    def _check_size(self, message: _Message | None, fed: int) -> None:
+        """What the parser keeps to itself, such as a header without an end, must have one.
+
+        Raises:
+            BadRequestError: a head, or what stands between the data of chunks, is too large.
+        """
+        if message is None:
+            if self._head_bytes > self._limits.head_bytes:
+                raise _head_too_large()
+        elif message.head.chunked:
+            message.read_bytes += fed
+            if message.read_bytes - _CHUNK_OVERHEAD * message.body_bytes > self._limits.head_bytes:
+                raise _malformed("There is too little in the chunks of the request's body.")
+
+    def _refuse(self, error: BadRequestError) -> None:
+        """A broken message cannot be followed by another. What came before it is answered first."""
+        if self._closing:
+            return
+        message, self._parsing = self._parsing, None
+        self._broken = error
+        if message in self._waiting:
+            self._waiting.remove(message)
+        others_first = self._answering or self._writing_paused or bool(self._waiting)
+        if others_first and self._current is not message:
+            return
+        self._application.malformed(error, self, self._exchange)
+
+    def _begin(self, message: _Message) -> None:
+        self._answering = True
+        self._current = message
+        self._idle_since = None
+        self._exchange = self._application.accept(message.head, self)
+        if self._exchange is not None and message.head.expects_continue and not message.complete:
+            self.write(CONTINUE)
+
+    def _take_turn(self) -> None:
+        """Go on with what the client has sent ahead, if there is anything, in the next turn of the loop."""
+        if self._writing_paused:
+            return
+        if self._waiting or self._backlog or self._broken is not None:
+            self._answering = True  # until then, so that nothing read meanwhile overtakes it
+            asyncio.get_running_loop().call_soon(self._next)
+
+    def _next(self) -> None:
+        self._answering = False
+        if self._closing or self._writing_paused:
+            return
+        if self._waiting:
+            self._next_waiting(self._waiting.popleft())
+        elif self._broken is not None:
+            self._application.malformed(self._broken, self, None)
+        elif self._backlog:
+            data = b"".join(self._backlog)
+            self._backlog.clear()
+            self._release(len(data))
+            self._feed(data)
+
+    def _next_waiting(self, message: _Message) -> None:
+        self._begin(message)
+        exchange = self._exchange
+        if exchange is not None:
+            for piece in message.body:
+                self._application.receive(exchange, piece)
+            if message.complete and self._exchange is exchange:
+                self._application.dispatch(exchange)
+        self._release(sum(map(len, message.body)))
+        message.body.clear()
+
+    def _hold(self, size: int) -> None:
+        self._ahead_bytes += size
+        if self._ahead_bytes > _AHEAD_BYTES and not self._reading_paused:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def _release(self, size: int) -> None:
+        self._ahead_bytes -= size
+        if self._reading_paused and self._ahead_bytes <= _AHEAD_BYTES and not self._closing:
+            self._reading_paused = False
+            self._transport.resume_reading()
+
+
+def _head_too_large() -> BadRequestError:
+    return BadRequestError(
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "headers_too_large",
+        "The request's headers are too large.",
+    )
+
+
+def _head_too_slow() -> BadRequestError:
+    return BadRequestError(
+        HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The request's headers took too long to arrive."
+    )
+
+
+def _cause(error: httptools.HttpParserCallbackError) -> BadRequestError:
+    """What was raised while the parser told us of something; if it was not meant, it is our mistake."""
+    if isinstance(error.__context__, BadRequestError):
+        return error.__context__
+    logger.error("request failed", exc_info=error.__context__)
+    return BadRequestError(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "The proxy failed on this request. Its log says why.",
+    )
+
+
+def _malformed(message: str) -> BadRequestError:
+    return BadRequestError(HTTPStatus.BAD_REQUEST, "malformed_request", message)

@@ -1,0 +1,276 @@
+"""The upstream's side: HTTP/1.1 client connections, kept alive and pooled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+import httptools
+
+from weir.proxy.wire.framing import BadResponseError, read_response_head
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from weir.proxy.upstream import Address
+    from weir.proxy.wire.framing import Headers, ResponseHead
+
+_MAX_INFORMATIONAL: Final = 8
+_MAX_HEAD_BYTES: Final = 64 << 10
+_MAX_FIELDS: Final = 200
+_CONTINUE: Final = range(100, 200)
+
+
+class Listener(Protocol):
+    """Who gets what an upstream connection receives for one request."""
+
+    def received(self, head: ResponseHead | None, body: bytes, *, complete: bool) -> None:
+        """What one read brought: the head (once), a piece of the body, perhaps the end."""
+        ...
+
+    def broken(self, reason: str, *, garbage: bool) -> None:
+        """The connection ended, or sent what cannot be trusted, before the response was complete."""
+        ...
+
+    def upstream_paused(self) -> None:
+        """The upstream does not take the request as fast as it comes."""
+        ...
+
+    def upstream_resumed(self) -> None: ...
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection to one upstream; at most one request at a time."""
+
+    def __init__(self, pool: UpstreamPool) -> None:
+        self._pool = pool
+        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._listener: Listener | None = None
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self._reason = b""
+        self._headers: Headers = []
+        self._head: ResponseHead | None = None
+        self._new_head: ResponseHead | None = None
+        self._pieces: list[bytes] = []
+        self._complete = False
+        self._keep_alive = False
+        self._informational = 0
+        self._header_bytes = 0
+        self._head_bytes = 0
+        self._paused = False
+        self._lost = False
+        self.uses = 0
+        """Requests sent over this connection."""
+        self.idle_since = 0.0
+
+    def __repr__(self) -> str:
+        state = "lost" if self._lost else "busy" if self._listener else "idle"
+        return f"<UpstreamConnection {self._pool.address.authority.decode()} {state}, {self.uses} uses>"
+
+    # -- what forwarding calls
+
+    def send(self, request: bytes, listener: Listener) -> None:
+        """Write a whole request and deliver its response to `listener`."""
+        self._listener = listener
+        self._head = None
+        self._complete = False
+        self._informational = 0
+        self._head_bytes = 0
+        self.uses += 1
+        self._transport.write(request)
+
+    def cancel(self) -> None:
+        """Drop the request: the upstream sees the connection close."""
+        self._listener = None
+        self._transport.abort()
+
+    def pause(self) -> None:
+        if not self._lost and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if not self._lost and self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
+    @property
+    def is_usable(self) -> bool:
+        return not self._lost and not self._transport.is_closing()
+
+    # -- transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        listener = self._listener
+        if listener is None:
+            # Bytes nobody asked for: whatever they are, they must not reach the next client.
+            self._transport.abort()
+            return
+        garbage: str | None = None
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            garbage = str(cause) if isinstance(cause, BadResponseError) else "malformed response"
+        except httptools.HttpParserUpgrade:
+            garbage = "unasked protocol upgrade"
+        if self._head is None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                garbage = "the response head is too large"
+        self._deliver(listener, garbage)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        self._pool.forget(self)
+        listener, self._listener = self._listener, None
+        if listener is None:
+            return
+        if exc is None and self._head is not None and self._head.framing == "close":
+            listener.received(None, b"", complete=True)
+        else:
+            listener.broken(str(exc) if exc else "connection closed", garbage=False)
+
+    def pause_writing(self) -> None:
+        if self._listener is not None:
+            self._listener.upstream_paused()
+
+    def resume_writing(self) -> None:
+        if self._listener is not None:
+            self._listener.upstream_resumed()
+
+    # -- httptools callbacks
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            raise BadResponseError("bytes after the end of the response")
+        self._reason = b""
+        self._headers = []
+        self._header_bytes = 0
+
+    def on_status(self, status: bytes) -> None:
+        self._reason += status
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head is not None:
+            return  # a trailer
+        self._headers.append((name.lower(), name, value))
+        self._header_bytes += len(name) + len(value)
+        if len(self._headers) > _MAX_FIELDS or self._header_bytes > _MAX_HEAD_BYTES:
+            raise BadResponseError("the response head is too large")
+
+    def on_headers_complete(self) -> None:
+        status: int = self._parser.get_status_code()
+        if status in _CONTINUE:
+            self._informational += 1
+            if self._informational > _MAX_INFORMATIONAL or status == HTTPStatus.SWITCHING_PROTOCOLS:
+                raise BadResponseError("unasked informational responses")
+            return
+        version: str = self._parser.get_http_version()
+        self._head = self._new_head = read_response_head(status, self._reason, version, self._headers)
+
+    def on_body(self, body: bytes) -> None:
+        self._pieces.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._head is None:
+            return  # a 1xx is not the answer
+        self._complete = True
+        # Only right in here: asked later, httptools says no.
+        self._keep_alive = self._parser.should_keep_alive()
+
+    # -- inside
+
+    def _deliver(self, listener: Listener, garbage: str | None) -> None:
+        head, self._new_head = self._new_head, None
+        pieces, self._pieces = self._pieces, []
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self._complete:
+            self._listener = None
+            if self._keep_alive and garbage is None:
+                self.resume()
+                self._pool.put_back(self)
+            else:
+                self._transport.abort()
+            listener.received(head, body, complete=True)
+            return
+        if head is not None or body:
+            listener.received(head, body, complete=False)
+        if garbage is not None and self._listener is not None:
+            self._listener = None
+            self._transport.abort()
+            listener.broken(garbage, garbage=True)
+
+
+class UpstreamPool:
+    """The connections to one upstream. The most recently used idle one is taken first."""
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        tls: ssl.SSLContext | None,
+        idle_seconds: float,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.address = address
+        self._tls = tls
+        self._idle_seconds = idle_seconds
+        self._monotonic = monotonic
+        self._idle: deque[UpstreamConnection] = deque()
+        self.opened = 0
+        """Connections opened so far."""
+
+    def __repr__(self) -> str:
+        return (
+            f"<UpstreamPool {self.address.authority.decode()}: {len(self._idle)} idle, {self.opened} opened>"
+        )
+
+    def take_idle(self) -> UpstreamConnection | None:
+        """A kept connection, or None if a new one has to be opened."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable:
+                return connection
+        return None
+
+    async def connect(self) -> UpstreamConnection:
+        """Open a connection.
+
+        Raises:
+            OSError: it cannot be reached; ssl.SSLError among them.
+        """
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: UpstreamConnection(self),
+            self.address.host,
+            self.address.port,
+            ssl=self._tls,
+            server_hostname=self.address.host if self._tls else None,
+        )
+        self.opened += 1
+        return connection
+
+    def put_back(self, connection: UpstreamConnection) -> None:
+        """The connection may serve the next request."""
+        connection.idle_since = self._monotonic()
+        self._idle.append(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """The connection is gone."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def close_idle(self, *, everything: bool = False) -> None:
+        """Close connections that have been idle too long, or all idle ones."""
+        oldest = self._monotonic() - self._idle_seconds
+        while self._idle and (everything or self._idle[0].idle_since < oldest):
+            self._idle.popleft().cancel()

@@ -1,0 +1,212 @@
+"""One worker: the data path and nothing else. Builds every room, serves, drains.
+
+The control pipe (standard input) brings the plan as its first line, and a new configuration as each later
+one. Its end means that the parent is gone or wants us to stop. The phases of a stop:
+1. stop accepting; connections that are idle close, the others after their response;
+2. requests in flight get `drain_seconds` to finish, and their answers to be read;
+3. what is left is cut, each with its record, and the journal is closed.
+A second SIGTERM goes to phase 3 at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import uvloop
+
+from weir.events.journal import JournalWriter, StartMarks
+from weir.proxy.access.cors import Cors
+from weir.proxy.access.keys import Keys
+from weir.proxy.endpoints import ENDPOINTS, EndpointTable
+from weir.proxy.forwarding.forward import Forwarder
+from weir.proxy.handlers.models import MERGED, MergedModels
+from weir.proxy.metering.counters import Counters
+from weir.proxy.metering.ids import RequestIds
+from weir.proxy.metering.recorder import Recorder
+from weir.proxy.pipeline import Pipeline, Routes
+from weir.proxy.providers import DIALECTS, PROVIDERS
+from weir.proxy.routing.router import Router
+from weir.proxy.upstream import Timeouts
+from weir.proxy.wire.framing import HeadLimits
+from weir.proxy.wire.server import ClientConnection
+from weir.proxy.worker_plan import Config, WorkerPlan
+from weir.servicekit import logs
+from weir.servicekit.clock import SystemClock
+from weir.servicekit.tasks import BackgroundTasks
+
+if TYPE_CHECKING:
+    from weir.servicekit.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS: Final = 0.5
+BACKLOG: Final = 4096
+"""asyncio listens once more on an inherited socket, with 100 unless told."""
+_DRAIN_LOOK_SECONDS: Final = 0.02
+READY: Final = b"ready\n"
+
+
+class Worker:
+    """The rooms of the data path, built once."""
+
+    def __init__(self, plan: WorkerPlan, clock: Clock) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._tasks = BackgroundTasks()
+        self._connections: set[ClientConnection] = set()
+        self._limits = HeadLimits()
+        directory = Path(plan.journal_directory)
+        self._counters = Counters(plan.counters_fd)
+        self._counters.reset_gauges()
+        self._journal = JournalWriter(directory, plan.writer, max_bytes=plan.journal_max_bytes)
+        self._marks = StartMarks(directory, plan.writer, plan.max_in_flight)
+        self._forwarders: list[Forwarder] = []
+        self._pipeline = Pipeline(
+            EndpointTable(ENDPOINTS, plan.open_groups),
+            DIALECTS,
+            cors=Cors(plan.cors_origins),
+            routes=self._routes(plan.config),
+            recorder=Recorder(plan.proxy_id, self._journal, self._marks, self._counters, clock.monotonic),
+            counters=self._counters,
+            request_ids=RequestIds(),
+            handlers=dict.fromkeys(MERGED, MergedModels(self._tasks)),
+            clock=clock,
+            max_body_bytes=plan.max_body_bytes,
+        )
+
+    async def serve(self, stop: asyncio.Event, cut: asyncio.Event) -> None:
+        """Serve until `stop`, then drain until every connection is closed, the time is over, or `cut`."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            self._connect, sock=socket.socket(fileno=self._plan.listen_fd), backlog=BACKLOG
+        )
+        sweeping = self._tasks.start("sweep", self._sweep())
+        # What lives as long as the process need not be looked at by every garbage collection.
+        gc.collect()
+        gc.freeze()
+        os.write(sys.stdout.fileno(), READY)
+        await stop.wait()
+        server.close()
+        await self._drain(cut)
+        self._pipeline.drop_all()
+        sweeping.cancel()
+        for connection in tuple(self._connections):
+            connection.abort()
+        for forwarder in self._forwarders:
+            forwarder.close()
+        await self._tasks.close()
+        self._journal.close()
+        self._marks.close()
+
+    def reload(self, config: Config) -> None:
+        """Take other upstreams and clients. What is under way ends where it began."""
+        self._pipeline.reconfigure(self._routes(config))
+
+    def _routes(self, config: Config) -> Routes:
+        plan = self._plan
+        forwarder = Forwarder(
+            config.upstreams,
+            DIALECTS,
+            timeouts=Timeouts(
+                plan.connect_timeout, plan.first_byte_timeout, plan.idle_timeout, plan.total_timeout
+            ),
+            pass_client_keys=not config.clients,
+            tasks=self._tasks,
+            monotonic=self._clock.monotonic,
+        )
+        self._forwarders.append(forwarder)
+        return Routes(Keys(config.clients), Router(config.upstreams, PROVIDERS), forwarder)
+
+    def _connect(self) -> ClientConnection:
+        self._counters.add("connections")
+        return ClientConnection(
+            self._pipeline,
+            self._limits,
+            self._clock.monotonic,
+            self._connections,
+            proxy_protocol=self._plan.proxy_protocol,
+        )
+
+    async def _drain(self, cut: asyncio.Event) -> None:
+        deadline = self._clock.monotonic() + self._plan.drain_seconds
+        while self._connections and (left := deadline - self._clock.monotonic()) > 0:
+            for connection in tuple(self._connections):  # each time: one may have been on its way in
+                connection.drain()
+            try:
+                await asyncio.wait_for(cut.wait(), min(left, _DRAIN_LOOK_SECONDS))
+            except TimeoutError:
+                continue
+            return
+
+    async def _sweep(self) -> None:
+        """The timer of everything: slow heads, idle and lingering connections, overdue upstreams."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = self._clock.monotonic()
+            self._counters.set("connections_open", len(self._connections))
+            for connection in tuple(self._connections):
+                connection.sweep(now, self._plan.head_timeout, self._plan.keep_alive_timeout)
+            for forwarder in self._forwarders:
+                forwarder.sweep(now)
+            for retired in [one for one in self._forwarders[:-1] if not one.is_busy]:
+                retired.close()
+                self._forwarders.remove(retired)
+
+
+async def run(plan: WorkerPlan) -> None:
+    """Serve until the parent or a signal says stop."""
+    loop = asyncio.get_running_loop()
+    stop, cut = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (cut if stop.is_set() else stop).set()
+
+    loop.add_signal_handler(signal.SIGTERM, on_signal)
+    # Ctrl-C reaches the whole process group; the parent decides what it means.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    worker = Worker(plan, SystemClock())
+    control = bytearray()
+
+    def on_control() -> None:
+        data = os.read(sys.stdin.fileno(), 65536)
+        if not data:
+            loop.remove_reader(sys.stdin.fileno())
+            stop.set()
+        control.extend(data)
+        while b"\n" in control:
+            line, _, rest = bytes(control).partition(b"\n")
+            control[:] = rest
+            worker.reload(msgspec.json.decode(line, type=Config))
+
+    loop.add_reader(sys.stdin.fileno(), on_control)
+    await worker.serve(stop, cut)
+
+
+def read_plan() -> WorkerPlan:
+    """The plan, from the control pipe; unbuffered, so that nothing after it is lost."""
+    data = bytearray()
+    while not data.endswith(b"\n"):
+        piece = os.read(sys.stdin.fileno(), 65536)
+        if not piece:
+            raise SystemExit("a worker is started by the proxy, not by hand; run: python -m weir.proxy")
+        data += piece
+    return msgspec.json.decode(data, type=WorkerPlan)
+
+
+def main() -> None:
+    plan = read_plan()
+    logs.configure("proxy", plan.log_level, plan.log_format)
+    uvloop.run(run(plan))
+
+
+if __name__ == "__main__":
+    main()

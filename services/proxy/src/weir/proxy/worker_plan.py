@@ -1,0 +1,42 @@
+"""What the parent tells a worker at its start. It goes over a pipe, so no secret stands in arguments."""
+
+from __future__ import annotations
+
+import msgspec
+
+from weir.proxy.upstream import Upstream
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Where requests go and who may send them: what a reload changes."""
+
+    upstreams: tuple[Upstream, ...]
+    clients: dict[str, str]
+    """SHA-256 of each client's key to the client's name."""
+
+
+class WorkerPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a worker needs to know; descriptors are inherited."""
+
+    writer: str
+    """Its name in the journal."""
+    proxy_id: str
+    journal_directory: str
+    journal_max_bytes: int
+    listen_fd: int
+    counters_fd: int
+    config: Config
+    open_groups: tuple[str, ...]
+    cors_origins: tuple[str, ...]
+    proxy_protocol: bool
+    max_in_flight: int
+    max_body_bytes: int
+    connect_timeout: float
+    first_byte_timeout: float
+    idle_timeout: float
+    total_timeout: float
+    head_timeout: float
+    keep_alive_timeout: float
+    drain_seconds: float
+    log_level: str
+    log_format: str
