@@ -1,0 +1,2 @@
+/** Put in by the build; null where the checkout's VERSION file is not at hand. */
+declare const WEIR_VERSION: string | null;

@@ -1,0 +1,31 @@
+import { describe, expect, it } from "vitest";
+import { fakeSystem } from "../testing/fake-api.ts";
+import type { SystemState } from "./api-types.ts";
+import { proxiesVerdict, storageVerdict, streamVerdict, worst } from "./health.ts";
+
+const well = () => fakeSystem([], 1_700_000_000_000);
+const stream = (over: Partial<NonNullable<SystemState["stream"]>>): SystemState => ({ ...well(), stream: { ...well().stream!, ...over } });
+
+describe("the verdicts", () => {
+  it("are ok when all is well", () => {
+    expect(worst(well())).toEqual({ grade: "ok", word: "ok" });
+  });
+
+  it.each([
+    [stream({ lag_seconds: 31 }), "warn", "behind"],
+    [stream({ dead_letters: 2 }), "warn", "dead letters"],
+    [stream({ consumers: 0 }), "warn", "nobody reads"],
+    [{ ...well(), stream: null, stream_error: "refused" }, "bad", "Redis away"],
+  ] as const)("name trouble of the stream %#", (state, grade, word) => {
+    expect(streamVerdict(state)).toMatchObject({ grade, word });
+    expect(worst(state).grade).toBe(grade);
+  });
+
+  it("name trouble of proxies and store", () => {
+    const [first, second] = well().proxies!;
+    expect(proxiesVerdict({ ...well(), proxies: [] }).word).toBe("none reports");
+    expect(proxiesVerdict({ ...well(), proxies: [first!, { ...second!, dropped: 3 }] })).toMatchObject({ grade: "bad", word: "records dropped" });
+    expect(proxiesVerdict({ ...well(), proxies: [{ ...first!, age_ms: 9_000 }] }).why).toContain("gpu-box-1");
+    expect(storageVerdict({ ...well(), storage: null, storage_error: "locked" }).why).toContain("locked");
+  });
+});
