@@ -1,0 +1,49 @@
+"""Run a client's program against a base URL."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+DEADLINE_SECONDS: Final = 60
+FOLDER: Final = Path(__file__).parent
+NODE_CLIENT: Final = FOLDER.parent / "node_client"
+QUIET: Final = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LANGCHAIN_TRACING_V2": "false",
+    "PYTHONWARNINGS": "ignore",
+    "NO_PROXY": "*",
+}
+"""Nobody asks for anything but at the address given."""
+
+
+async def run_sdk(python: Path, program: str, base_url: str) -> dict[str, Any]:
+    """What the program printed: an object."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    path = str(FOLDER / f"{program}.py")
+    output = await run_command(str(python), "-I", path, base_url, environment={**kept, **QUIET})
+    return json.loads(output.splitlines()[-1])  # litellm has advice to print before that
+
+
+async def run_node_client(base_url: str, model: str) -> dict[str, Any]:
+    """What openai-node made of the answers; it is installed the first time."""
+    if not (NODE_CLIENT / "node_modules" / "openai").is_dir():
+        await asyncio.to_thread(
+            subprocess.run, ["npm", "ci"], cwd=NODE_CLIENT, check=True, capture_output=True, timeout=100
+        )
+    return json.loads(await run_command("node", str(NODE_CLIENT / "chat.js"), base_url, model))
+
+
+async def run_command(*command: str, environment: dict[str, str] | None = None) -> bytes:
+    """The standard output of a program that must succeed."""
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        output, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    return output
