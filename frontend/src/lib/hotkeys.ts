@@ -1,5 +1,5 @@
 /** Single keys, never while somebody types. The list shown on `?` is this same data. */
-import { useEffect, useLayoutEffect, useRef } from "react";
+import { useLayoutEffect, useRef } from "react";
 
 export interface Hotkey {
   /** As KeyboardEvent.key says it; "g o" is a sequence. */
@@ -24,11 +24,11 @@ const SEQUENCE_MS = 1_000;
 export function useHotkeys(hotkeys: readonly Hotkey[]): void {
   const latest = useRef(hotkeys);
   const prefix = useRef({ key: "", at: 0 });
-  // Before the next key can come: an ordinary effect may wait until after it.
+  // Layout effects: what is on the screen answers to its keys. An ordinary effect may wait until after the next key.
   useLayoutEffect(() => {
     latest.current = hotkeys;
   });
-  useEffect(() => {
+  useLayoutEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       if (isTyping(event.target) || belongsToControl(event)) return;
