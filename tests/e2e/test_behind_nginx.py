@@ -33,7 +33,7 @@ http {{
   {server}
 }}
 """
-SOON: Final = 1.0
+SOON: Final = 5.0
 
 
 def documented_server(listen: int, dashboard: str) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HELLO: Final[Any] = [{"role": "user", "content": "Hello"}]
-SOON: Final = 1.0
+SOON: Final = 5.0
 """A finished request is on an open screen within this many seconds."""
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-AT_ONCE: Final = 1.0
+AT_ONCE: Final = 5.0
 """The longest time between the client's leaving and the upstream's noticing, seconds."""
 WAYS = ["fin", "rst", "half-close"]
 

@@ -228,7 +228,7 @@ async def test_without_its_header_a_connection_is_closed(
     before = len(fake.received)
     async with await Connection.open(balanced.url) as connection:
         await connection.send(start)
-        assert await connection.ended(deadline=3) == b""
+        assert await connection.ended(deadline=10) == b""
     assert len(fake.received) == before
 
 

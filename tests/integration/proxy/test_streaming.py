@@ -205,6 +205,6 @@ async def test_a_slow_reader_slows_the_upstream_and_not_the_memory(
                 await asyncio.sleep(0.25)
         assert 0 < written < 64_000_000
         connection.reset()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(5):
         await (await fake.request(mark)).left.wait()
     assert (await records.of(mark)).outcome == "cancelled"
