@@ -102,9 +102,7 @@ async def clients(proxy_urls: list[str]) -> AsyncIterator[list[openai.AsyncOpenA
         ]
 
 
-async def test_two_completions_are_rows_soon(
-    weir: Process, clients: list[openai.AsyncOpenAI]
-) -> None:
+async def test_two_completions_are_rows_soon(weir: Process, clients: list[openai.AsyncOpenAI]) -> None:
     plain = await clients[0].chat.completions.create(model="answer", messages=HELLO)
     stream = await clients[-1].chat.completions.create(model="answer", messages=HELLO, stream=True)
     streamed = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
