@@ -42,6 +42,11 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     journaled: int
     acknowledged: int
     dropped: int
+    crashed: int = 0
+    in_flight: int = 0
+    in_journal: int = 0
+    in_journal_bytes: int = 0
+    """These eight as in the Account of the same `boot_id`, taken at the same moment."""
     public_url: str | None = None
     """What clients put before `/v1`; None where the proxy listens on every address and was told no name."""
     public_port: int | None = None

@@ -21,3 +21,5 @@ def heartbeat_key(proxy_id: str) -> str:
 
 HEARTBEATS: Final = "weir:proxies:*"
 """Pattern of all heartbeat keys."""
+ACCOUNTS: Final = "weir:accounts"
+"""Hash of the accounts of all proxies' lives (weir.events.accounts); it does not expire."""
