@@ -149,7 +149,7 @@ class InMemoryProxy:
             routes=Routes(
                 Keys(clients or {}), Router(upstreams, PROVIDERS, draw=lambda: 0.0), self.forwarder
             ),
-            recorder=Recorder("p1", self._journal, self._marks, self.counters, self.clock.monotonic),
+            recorder=Recorder("p1", "w1", self._journal, self._marks, self.counters, self.clock.monotonic),
             counters=self.counters,
             request_ids=RequestIds(),
             handlers=dict.fromkeys(MERGED, MergedModels(self.tasks)),

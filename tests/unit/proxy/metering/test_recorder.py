@@ -36,7 +36,7 @@ class Desk:
         self._reader.follow("w1")
         journal = JournalWriter(directory, "w1", max_bytes=max_bytes, monotonic=self.clock.monotonic)
         marks = StartMarks(directory, "w1", slots)
-        self.recorder = Recorder("p1", journal, marks, self.counters, self.clock.monotonic)
+        self.recorder = Recorder("p1", "w1", journal, marks, self.counters, self.clock.monotonic)
 
     def exchange(self, *lines: str, **known: Any) -> Exchange:
         head = read_request_head(b"POST", b"/v1/chat/completions", "1.1", headers("Host: x", *lines))
@@ -109,6 +109,17 @@ def test_a_mark_is_the_record_of_a_crash(desk: Desk) -> None:
     assert desk.open_marks() == []
 
 
+def test_records_are_numbered_without_a_gap(desk: Desk) -> None:
+    for number in range(3):
+        exchange = desk.exchange()
+        if number < 2:
+            desk.recorder.mark(exchange)
+            (mark,) = desk.open_marks()
+            assert (mark.journal, mark.sequence) == ("w1", None), "who ends it does not know its place"
+        desk.recorder.close(exchange)
+    assert [(one.journal, one.sequence) for one in desk.records()] == [("w1", 1), ("w1", 2), ("w1", 3)]
+
+
 def test_a_mark_always_fits(desk: Desk) -> None:
     exchange = desk.exchange("x-weir-user: " + "ü" * 400, "x-weir-project: " + "\\" * 400, api_key_id="ci")
     exchange.facts = RequestFacts(model="ü" * 400)
@@ -133,6 +144,20 @@ def test_a_journal_at_its_bound_drops_and_counts(tmp_path: Path) -> None:
     assert desk.open_marks() == []
     counts = desk.counters.read()
     assert (counts["journaled"], counts["dropped"]) == (0, 1)
+
+
+def refuse(_journal: JournalWriter, _payload: bytes) -> bool:
+    return False
+
+
+def test_what_was_dropped_has_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(tmp_path)
+    desk.recorder.close(desk.exchange())
+    monkeypatch.setattr(JournalWriter, "append", refuse)
+    desk.recorder.close(desk.exchange())
+    monkeypatch.undo()
+    desk.recorder.close(desk.exchange())
+    assert [record.sequence for record in desk.records()] == [1, 2]
 
 
 def test_times_are_milliseconds_from_the_request(desk: Desk) -> None:

@@ -72,6 +72,10 @@ class RequestEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """The operation, such as `chat.completions`."""
     outcome: Outcome
     schema_version: int = SCHEMA_VERSION
+    journal: str | None = None
+    """The journal that it was written to, or would have been: the proxy's boot id, a dash, a number."""
+    sequence: Count | None = None
+    """Its place in that journal, from 1 without a gap; None where it was written for a process that died."""
     client_request_id: str | None = None
     upstream_request_id: str | None = None
     trace_id: str | None = None

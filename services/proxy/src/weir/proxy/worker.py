@@ -75,7 +75,9 @@ class Worker:
             DIALECTS,
             cors=Cors(plan.cors_origins),
             routes=self._routes(plan.config),
-            recorder=Recorder(plan.proxy_id, self._journal, self._marks, self._counters, clock.monotonic),
+            recorder=Recorder(
+                plan.proxy_id, plan.writer, self._journal, self._marks, self._counters, clock.monotonic
+            ),
             counters=self._counters,
             request_ids=RequestIds(),
             handlers=dict.fromkeys(MERGED, MergedModels(self._tasks)),

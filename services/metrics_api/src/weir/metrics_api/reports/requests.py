@@ -39,10 +39,12 @@ class RequestPage:
 
 
 def document(event: RequestEvent) -> dict[str, Any]:
-    """Every field of the record, with what is derived from it."""
+    """Every field that is kept of the record, with what is derived from it."""
     speed = tokens_per_second(event)
+    fields = msgspec.structs.asdict(event)
+    del fields["journal"], fields["sequence"]  # for the reconciliation; rows do not hold them
     return {
-        **msgspec.structs.asdict(event),
+        **fields,
         "tokens_per_second": None if speed is None else round(speed, 3),
         "cost_usd": None,
         "price_version": None,

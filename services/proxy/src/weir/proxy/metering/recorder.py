@@ -31,13 +31,16 @@ class Recorder:
     def __init__(
         self,
         proxy_id: str,
+        journal_name: str,
         journal: JournalWriter,
         marks: StartMarks,
         counters: Counters,
         monotonic: Callable[[], float],
     ) -> None:
         self._proxy_id = proxy_id
+        self._journal_name = journal_name
         self._journal = journal
+        self._sequence = 0
         self._marks = marks
         self._counters = counters
         self._monotonic = monotonic
@@ -61,6 +64,7 @@ class Recorder:
             return
         exchange.recorded = True
         if self._journal.append(encode(self._event(exchange))):
+            self._sequence += 1
             self._counters.add("journaled")
         else:
             self._counters.add("dropped")
@@ -75,6 +79,7 @@ class Recorder:
             started_at=exchange.started_us,
             endpoint=exchange.endpoint.operation,
             outcome=Outcome.INTERNAL_ERROR,
+            journal=self._journal_name,
             error_type=CRASHED,
             error_message="The proxy process died while this request was in flight.",
             client_request_id=_header(head.fields.get(b"x-request-id")),
@@ -93,6 +98,7 @@ class Recorder:
             started_at=exchange.started_us,
             endpoint=exchange.endpoint.operation,
             outcome=Outcome.INTERNAL_ERROR,
+            journal=self._journal_name,
             error_type=CRASHED,
             api_key_id=exchange.api_key_id,
         )
@@ -110,6 +116,8 @@ class Recorder:
             started_at=exchange.started_us,
             endpoint=exchange.endpoint.operation,
             outcome=exchange.outcome or Outcome.INTERNAL_ERROR,
+            journal=self._journal_name,
+            sequence=self._sequence + 1,
             client_request_id=_header(head.fields.get(b"x-request-id")),
             upstream_request_id=_bounded(exchange.upstream_request_id),
             trace_id=exchange.trace_id,
