@@ -855,6 +855,7 @@ export interface components {
             kind: string;
             /** @description Unix ms. */
             oldest_request_at: number | null;
+            /** @description Since first use, those included that are no longer kept. */
             requests: number;
             retention: components["schemas"]["StorageRetention"];
         };

@@ -84,6 +84,8 @@ def test_a_postgresql_is_shown_without_its_password() -> None:
         ("WEIR_API_LISTEN", "nonsense", "is not a listen address"),
         ("RETENTION_5S", "a day", "is not a duration"),
         ("RETENTION_5S", "5m", "at least"),
+        ("RETENTION_REQUESTS", "1h", "at least 1d, or never"),
+        ("RETENTION_REQUESTS", "always", "is not a duration"),
         ("SCRAPE_INTERVAL", "0s", "at least"),
     ],
 )
@@ -91,3 +93,13 @@ def test_a_wrong_setting_is_named_with_a_way_out(name: str, value: str, message:
     with pytest.raises(SettingsError, match=name) as caught:
         load(MetricsApiSettings, {name: value})
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("never", 0), ("0", 0), ("1d", 86_400), ("720h", 30 * 86_400), ("", None)]
+)
+def test_single_requests_are_kept_for_a_while_or_for_ever(text: str, seconds: float | None) -> None:
+    if seconds is None:
+        assert load(MetricsApiSettings, {}).retention_requests == 90 * 86_400
+    else:
+        assert load(MetricsApiSettings, {"RETENTION_REQUESTS": text}).retention_requests == seconds

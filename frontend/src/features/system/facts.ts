@@ -25,9 +25,9 @@ export function storageFacts({ storage, now }: SystemState): Fact[] {
   return [
     { name: "Database", meaning: "The kind of database", value: storage.kind },
     { name: "Size", meaning: "On disk, indexes included", value: fmt.bytes(storage.bytes) },
-    { name: "Requests", meaning: "Rows, one for each request", value: fmt.exact(storage.requests) },
+    { name: "Requests", meaning: "Since first use, those included that are no longer kept", value: fmt.exact(storage.requests) },
     { name: "Oldest request", meaning: fmt.fullTime(oldest), value: oldest === null ? fmt.UNKNOWN : fmt.ago(oldest, now) },
-    { name: "Requests are kept", meaning: "How long single requests stay", value: kept(storage.retention["requests"]) },
+    { name: "Requests are kept", meaning: "WEIR_RETENTION_REQUESTS", value: kept(storage.retention["requests"]) },
     { name: "5 s data is kept", meaning: "WEIR_RETENTION_5S", value: kept(storage.retention["5s"]) },
     { name: "1 min data is kept", meaning: "WEIR_RETENTION_1M; hours and days are kept forever", value: kept(storage.retention["1m"]) },
   ];

@@ -66,6 +66,7 @@ class Jobs:
             Job("scrape targets", self.settings.scrape_interval, self.scrape),
             Job("trim the stream", 10, self.trim),
             Job("delete old data", 60, self.expire, offset=17),
+            Job("delete old requests", 60, self.expire_requests, offset=37),
             Job("tidy the database", 300, self.store.tidy, offset=43),
         ]
 
@@ -100,6 +101,14 @@ class Jobs:
             deleted = ROWS_AT_ONCE
             while deleted == ROWS_AT_ONCE:
                 deleted = await self.store.expire(level, int(self._now() - seconds), at_most=ROWS_AT_ONCE)
+
+    async def expire_requests(self) -> None:
+        """Delete single requests whose time is over, a few at a time; what they add up to stays."""
+        if not self.settings.retention_requests:
+            return
+        before = int((self._now() - self.settings.retention_requests) * 1000)
+        while await self.store.expire_requests(before, at_most=ROWS_AT_ONCE) == ROWS_AT_ONCE:
+            pass
 
     def _now(self) -> int:
         return self.clock.now_us() // 1_000_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
@@ -11,7 +11,10 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 from weir.servicekit.hosts import HostNames
 from weir.servicekit.origins import Origins
 from weir.servicekit.settings import ServiceSettings, mask_url, setting
-from weir.servicekit.values import Listen, Seconds, format_duration
+from weir.servicekit.values import Listen, Seconds, format_duration, parse_duration
+
+SHORTEST_KEPT_SECONDS: Final = 86_400
+"""A record that comes again after its row was deleted would count twice; within a day it well may."""
 
 
 def _database(text: str | None) -> str | None:
@@ -90,6 +93,29 @@ def _at_least(seconds: float) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _kept(value: object) -> object:
+    """0, which is what `never` means, besides durations."""
+    if isinstance(value, str):
+        return 0.0 if value in {"never", "0"} else parse_duration(value)
+    return value
+
+
+def _a_day_or_never(seconds: float) -> float:
+    if seconds and seconds < SHORTEST_KEPT_SECONDS:
+        raise ValueError(
+            f"is too short; write at least {format_duration(SHORTEST_KEPT_SECONDS)}, or never to delete none"
+        )
+    return seconds
+
+
+def _shown_kept(seconds: float) -> str:
+    return format_duration(seconds) if seconds else "never"
+
+
+KeptSeconds = Annotated[
+    float, BeforeValidator(_kept), AfterValidator(_a_day_or_never), PlainSerializer(_shown_kept)
+]
+"""How long something is kept; 0 for ever."""
 Targets = Annotated[tuple[str, ...], BeforeValidator(_targets), PlainSerializer(",".join)]
 
 
@@ -155,6 +181,12 @@ class MetricsApiSettings(ServiceSettings):
     )
     retention_1m: Annotated[Seconds, _at_least(7200)] = setting(
         "WEIR_RETENTION_1M", "RETENTION_1M", default="7d", description="how long 1-minute data is kept"
+    )
+    retention_requests: KeptSeconds = setting(
+        "WEIR_RETENTION_REQUESTS",
+        "RETENTION_REQUESTS",
+        default="90d",
+        description="how long single requests are kept; never deletes none",
     )
 
     @property

@@ -68,7 +68,7 @@ class StorageState(Answer):
 
     kind: str
     bytes: int
-    requests: int
+    requests: int = Field(description="Since first use, those included that are no longer kept.")
     oldest_request_at: int | None = Field(description="Unix ms.")
     retention: StorageRetention
 

@@ -27,7 +27,7 @@ async def get_system(request: web.Request) -> web.Response:
     found = await installation.system(app[STORE], app[BUS], now_ms(app))
     if found["storage"] is not None:
         found["storage"]["retention"] = {
-            "requests": None,
+            "requests": plain(kept) if (kept := app[SETTINGS].retention_requests) else None,
             "5s": plain(app[SETTINGS].retention_5s),
             "1m": plain(app[SETTINGS].retention_1m),
         }

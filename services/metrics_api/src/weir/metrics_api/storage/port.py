@@ -161,6 +161,7 @@ class StoredSize:
     bytes: int
     """On disk, indexes and whatever is written ahead included."""
     requests: int
+    """Since first use, those included that are no longer kept."""
     oldest_request_at: int | None
     """Unix ms; None when there is none."""
 
@@ -221,6 +222,13 @@ class Retention(Protocol):
 
     async def expire(self, level: Level, before: int, *, at_most: int) -> int:
         """Delete buckets that end before a moment (seconds since the epoch), oldest first; how many rows."""
+        ...
+
+    async def expire_requests(self, before: int, *, at_most: int) -> int:
+        """Delete requests that began before a moment (Unix ms), oldest first; how many rows.
+
+        Their sums stay. What the database can drop as a whole goes at once and is not counted.
+        """
         ...
 
     async def tidy(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
+from weir.metrics_api.storage.position import started_at
 from weir.metrics_api.storage.queries import query
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ LAST_YEAR: Final = 2099
 _VERSION: Final = 7
 _DECEMBER: Final = 12
 _TIME_SHIFT: Final = 80
+DROP_WAIT_MS: Final = 500
+"""Dropping a table needs the parent to itself. Rather later than that all others wait behind it for long."""
+_TABLE: Final = re.compile(r"completion_requests_(\d{4})_(\d{2})")
 
 
 class Month(NamedTuple):
@@ -36,6 +41,12 @@ class Month(NamedTuple):
     @classmethod
     def of(cls, moment: datetime) -> Month:
         return cls(moment.year, moment.month)
+
+    @classmethod
+    def of_table(cls, name: str) -> Month | None:
+        """The month that a table holds; None for any other table."""
+        found = _TABLE.fullmatch(name)
+        return None if found is None else cls(int(found[1]), int(found[2]))
 
     @property
     def next(self) -> Month:
@@ -50,6 +61,11 @@ class Month(NamedTuple):
         """No UUIDv7 of this month is smaller."""
         ms = int(datetime(self.year, self.number, 1, tzinfo=UTC).timestamp() * 1000)
         return UUID(int=ms << _TIME_SHIFT)
+
+
+def first_id_at(place: int) -> UUID:
+    """No UUIDv7 of a position or a later one is smaller."""
+    return UUID(int=max(0, started_at(place) // 1000) << _TIME_SHIFT)
 
 
 def month_of(request_id: bytes) -> Month | None:
@@ -79,6 +95,31 @@ class Partitions:
                 logger.warning("a month stays in the catch-all table", extra={"table": month.table})
             self._known.add(month)
 
+    async def drop_before(self, connection: Connection, end: int) -> None:
+        """Drop the tables of months whose requests all have positions before `end`.
+
+        Another process may think that the table is still there: what it adds goes to the catch-all table.
+        """
+        over = first_id_at(end)
+        for name in [row[0] for row in await connection.fetch(query("partitions", "postgres"))]:
+            month = Month.of_table(name)
+            if month is not None and month.next.first_id <= over and await _is_over(connection, month, end):
+                await self._drop(connection, month, end)
+
+    async def _drop(self, connection: Connection, month: Month, end: int) -> None:
+        try:
+            async with connection.transaction():
+                await connection.execute(query("wait_for_locks", "postgres"), str(DROP_WAIT_MS))
+                await connection.execute(query("lock_until_commit", "postgres"), LOCK)
+                await connection.execute(query("requests_lock", "postgres"))
+                if not await _is_over(connection, month, end):
+                    return
+                await connection.execute(query("partition_drop", "postgres", table=month.table))
+        except (asyncpg.LockNotAvailableError, asyncpg.UndefinedTableError):
+            return  # in use, or another process was faster: the next time will do
+        self._known.discard(month)
+        logger.info("dropped a month of requests", extra={"table": month.table})
+
     async def ensure_around(self, connection: Connection, now: datetime) -> None:
         """This month's table and the next one's, before anybody waits for it."""
         month = Month.of(now)
@@ -103,3 +144,9 @@ class Partitions:
                 )
             )
         logger.info("made a table for a month of requests", extra={"table": month.table})
+
+
+async def _is_over(connection: Connection, month: Month, end: int) -> bool:
+    """Whether every request in the table of a month has a position before `end`."""
+    newest: int | None = await connection.fetchval(query("partition_newest", "postgres", table=month.table))
+    return newest is None or newest < end

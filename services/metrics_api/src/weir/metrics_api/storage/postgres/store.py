@@ -83,6 +83,9 @@ class PostgresStore:
     async def expire(self, level: Level, before: int, *, at_most: int) -> int:
         return await self._writer.run(writing.expire, level, before, at_most)
 
+    async def expire_requests(self, before: int, *, at_most: int) -> int:
+        return await self._writer.run(self._writing.expire_requests, before, at_most)
+
     async def tidy(self) -> None:
         """Merge what several processes counted apart; make next month's table in time."""
         await self._writer.run(self._writing.prepare_months)

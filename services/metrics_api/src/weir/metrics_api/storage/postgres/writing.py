@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from weir.metrics_api.metrics.snapshot import NO_TOTALS
 from weir.metrics_api.storage.port import SECONDS
-from weir.metrics_api.storage.position import BUCKET_BITS
+from weir.metrics_api.storage.position import BUCKET_BITS, first_of
 from weir.metrics_api.storage.postgres import draft as drafting
 from weir.metrics_api.storage.postgres import texts
 from weir.metrics_api.storage.postgres.dictionary import Combinations, Names
@@ -74,6 +74,13 @@ class Writing:
         """Make this month's table and the next one's before anybody needs them."""
         await self._partitions.ensure_around(connection, datetime.now(UTC))
 
+    async def expire_requests(self, connection: Connection, _shard: int, before: int, at_most: int) -> int:
+        """Drop the months that are over, delete the remainder; how many rows were deleted."""
+        end = first_of(before)
+        await self._partitions.drop_before(connection, end)
+        done = await connection.execute(query("expire_requests", "postgres"), end, at_most)
+        return _count(done)
+
     async def sample(self, connection: Connection, shard: int, at: int, gauges: Mapping[str, Gauges]) -> None:
         async with connection.transaction():
             for level in _SNAPSHOT_LEVELS:
@@ -102,6 +109,11 @@ async def expire(connection: Connection, _shard: int, level: Level, before: int,
         )
         if level in _SNAPSHOT_LEVELS:
             await connection.execute(query("expire_snapshots", "postgres", table=f"metrics_{level}"), before)
+    return _count(done)
+
+
+def _count(done: str) -> int:
+    """How many rows a statement changed, of what PostgreSQL says: `DELETE 7`."""
     return int(done.rpartition(" ")[2])
 
 

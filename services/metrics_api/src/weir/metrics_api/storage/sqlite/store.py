@@ -90,6 +90,9 @@ class SqliteStore:
     async def expire(self, level: Level, before: int, *, at_most: int) -> int:
         return await self._writer.run(self._writing.expire, level, before, at_most)
 
+    async def expire_requests(self, before: int, *, at_most: int) -> int:
+        return await self._writer.run(self._writing.expire_requests, before, at_most)
+
     async def tidy(self) -> None:
         await self._writer.run(self._writing.tidy)
 

@@ -13,7 +13,7 @@ import orjson
 from weir.metrics_api.metrics import snapshot
 from weir.metrics_api.metrics.rollup import FINEST, Cells, coarsen, fold
 from weir.metrics_api.metrics.snapshot import NO_TOTALS, Delta, Totals, deltas
-from weir.metrics_api.storage.position import BUCKET_BITS, next_slot, position
+from weir.metrics_api.storage.position import BUCKET_BITS, first_of, next_slot, position
 from weir.metrics_api.storage.queries import query
 from weir.metrics_api.storage.request_row import to_row
 from weir.metrics_api.storage.sqlite.dictionary import Combinations, Names
@@ -65,6 +65,10 @@ class Writing:
             if level in {"5s", "1m"}:
                 self._connection.execute(query("expire_snapshots", table=f"metrics_{level}"), (before,))
         return rows
+
+    def expire_requests(self, before: int, at_most: int) -> int:
+        with self:
+            return self._connection.execute(query("expire_requests"), (first_of(before), at_most)).rowcount
 
     def tidy(self) -> None:
         self._connection.execute("pragma wal_checkpoint(truncate)")

@@ -1,0 +1,2 @@
+-- Drop the table of a month.
+drop table {table}
