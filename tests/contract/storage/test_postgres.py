@@ -25,7 +25,7 @@ from weir.metrics_api.storage.port import (
     Window,
 )
 from weir.metrics_api.storage.postgres import PostgresStore, connections, texts
-from weir.metrics_api.storage.postgres.compacting import Compacting
+from weir.metrics_api.storage.postgres.compacting import LOCK, LOOK_BACK_SECONDS, compact
 from weir.metrics_api.storage.postgres.connections import Readers, Writer, connect
 from weir.metrics_api.storage.postgres.opening import prepare
 from weir.metrics_api.storage.postgres.partitions import Month, month_of
@@ -226,8 +226,8 @@ async def test_what_was_counted_apart_is_merged_and_answers_stay_the_same(
     before = await stores[0].snapshots("5s", 0)
     await check_sums(stores[0], events)
 
-    writer, compacting = Writer(postgres_url), Compacting()
-    await compacting.run(writer, LATER)
+    writer = Writer(postgres_url)
+    await compact(writer, LATER)
     await check_sums(stores[0], events)
     assert await stores[0].snapshots("5s", 0) == before
     several = "select count(*) from (select id from rollup_{} group by id having count(*) > 1) as x"
@@ -236,7 +236,7 @@ async def test_what_was_counted_apart_is_merged_and_answers_stay_the_same(
 
     await asyncio.gather(stores[0].add(late[:50]), stores[1].add(late[50:]))
     await check_sums(stores[0], [*events, *late])
-    await compacting.run(writer, LATER)
+    await compact(writer, LATER)
     await check_sums(stores[0], [*events, *late])
     await writer.close()
 
@@ -254,7 +254,7 @@ async def test_merging_beside_ingest_loses_and_doubles_nothing(
 
     async def merge(writer: Writer) -> None:
         while not done.is_set():
-            await Compacting().run(writer, LATER)
+            await compact(writer, LATER)
 
     merging = [asyncio.ensure_future(merge(writer)) for writer in writers]
     await asyncio.gather(take(stores[0], events[:500]), take(stores[1], events[500:]))
@@ -270,9 +270,50 @@ async def test_buckets_that_may_still_fill_are_left_alone(
 ) -> None:
     await asyncio.gather(*(store.add([make_event()]) for store in stores))
     writer = Writer(postgres_url)
-    await Compacting().run(writer, MOMENT // SECOND + 60)
+    await compact(writer, MOMENT // SECOND + 60)
     await writer.close()
     assert await connection.fetchval("select count(*) from rollup_5s") == 2
+
+
+async def test_how_far_was_merged_is_known_to_whoever_merges_next(
+    stores: tuple[PostgresStore, PostgresStore], postgres_url: str, connection: Connection
+) -> None:
+    """After a start, and in another process: old buckets are not looked through again."""
+    await asyncio.gather(*(store.add([make_event()]) for store in stores))
+    for _ in range(2):
+        writer = Writer(postgres_url)
+        await compact(writer, LATER)
+        await writer.close()
+    positions = {row[0]: row[1] for row in await connection.fetch("select merged, until from compaction")}
+    assert set(positions) == {*(f"rollup_{level}" for level in LEVELS), "metrics_5s", "metrics_1m"}
+    assert all(LATER - 2 * 86400 < until < LATER for until in positions.values())
+
+    far_later = LATER + 2 * LOOK_BACK_SECONDS
+    writer = Writer(postgres_url)
+    await compact(writer, far_later)
+    await asyncio.gather(*(store.add([make_event()]) for store in stores))
+    await compact(writer, far_later)
+    await writer.close()
+    assert await connection.fetchval("select count(*) from rollup_5s") == 3, "too late to be looked for"
+    await connection.execute("update compaction set until = 0")
+    writer = Writer(postgres_url)
+    await compact(writer, LATER)
+    await writer.close()
+    assert await connection.fetchval("select count(*) from rollup_5s") == 1
+
+
+async def test_while_one_merges_nobody_notes_that_it_is_done(
+    stores: tuple[PostgresStore, PostgresStore], postgres_url: str, connection: Connection
+) -> None:
+    await asyncio.gather(*(store.add([make_event()]) for store in stores))
+    writer = Writer(postgres_url)
+    async with connection.transaction():
+        await connection.fetchval(query("lock_until_commit", "postgres"), LOCK)
+        await compact(writer, LATER)
+        assert await connection.fetchval("select count(*) from compaction") == 0
+    await compact(writer, LATER)
+    await writer.close()
+    assert await connection.fetchval("select count(*) from rollup_5s") == 1
 
 
 # ── trouble ─────────────────────────────────────────────────────────────────

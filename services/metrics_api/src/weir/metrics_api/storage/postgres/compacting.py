@@ -40,34 +40,34 @@ _LEVELS: Final[tuple[Level, ...]] = ("5s", "1m", "1h", "1d")
 _SNAPSHOT_LEVELS: Final[tuple[SnapshotLevel, ...]] = ("5s", "1m")
 
 
-class Compacting:
-    """Knows up to where it has been done."""
+async def compact(writer: Writer, now: int | None = None) -> None:
+    """Merge what is over at `now` (s since the epoch).
 
-    def __init__(self) -> None:
-        self._done: dict[str, int] = {}
-
-    async def run(self, writer: Writer, now: int | None = None) -> None:
-        """Merge what is over at `now` (s since the epoch)."""
-        moment = int(time.time()) if now is None else now
-        for level in _LEVELS:
-            await self._merge(writer, f"rollup_{level}", moment - SECONDS[level], _merge_cells)
-        for level in _SNAPSHOT_LEVELS:
-            await self._merge(writer, f"metrics_{level}", moment - SECONDS[level], _merge_snapshots)
-
-    async def _merge(self, writer: Writer, table: str, moment: int, work: Any) -> None:
-        end = moment - SETTLED_SECONDS
-        start = max(0, self._done.get(table, 0) - LOOK_BACK_SECONDS)
-        while await writer.run(_in_turn, work, table, start, end) == AT_ONCE:
-            pass
-        self._done[table] = end
+    How far that was done is in the database, so that neither a start nor another process looks through all
+    of the history again.
+    """
+    moment = int(time.time()) if now is None else now
+    for level in _LEVELS:
+        await _merge(writer, f"rollup_{level}", moment - SECONDS[level], _merge_cells)
+    for level in _SNAPSHOT_LEVELS:
+        await _merge(writer, f"metrics_{level}", moment - SECONDS[level], _merge_snapshots)
 
 
-async def _in_turn(connection: Connection, _shard: int, work: Any, table: str, start: int, end: int) -> int:
-    """How many were merged; none while another process is at it."""
+async def _merge(writer: Writer, table: str, moment: int, work: Any) -> None:
+    while await writer.run(_in_turn, work, table, moment - SETTLED_SECONDS):
+        pass
+
+
+async def _in_turn(connection: Connection, _shard: int, work: Any, table: str, end: int) -> bool:
+    """Whether there may be more to merge: not when another process is at it."""
     async with connection.transaction():
         if not await connection.fetchval(query("lock_if_free", "postgres"), LOCK):
-            return 0
-        return await work(connection, table, start, end)
+            return False
+        done: int = await connection.fetchval(query("compacted", "postgres"), table) or 0
+        if await work(connection, table, max(0, done - LOOK_BACK_SECONDS), end) == AT_ONCE:
+            return True
+        await connection.execute(query("compacted_note", "postgres"), table, end)
+    return False
 
 
 async def _merge_cells(connection: Connection, table: str, start: int, end: int) -> int:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from weir.events import RequestEvent
+    from weir.events.accounts import Account
+    from weir.events.reader import StreamId
     from weir.metrics_api.storage.port import (
+        Accounts,
         Filter,
         Gauges,
         Level,
@@ -37,7 +40,6 @@ class PostgresStore:
         self._writer = writer
         self._readers = readers
         self._writing = writing.Writing()
-        self._compacting = compacting.Compacting()
         self._names = NamesById()
 
     @classmethod
@@ -89,7 +91,19 @@ class PostgresStore:
     async def tidy(self) -> None:
         """Merge what several processes counted apart; make next month's table in time."""
         await self._writer.run(self._writing.prepare_months)
-        await self._compacting.run(self._writer)
+        await compacting.compact(self._writer)
+
+    async def accounts(self) -> Accounts:
+        return await self._readers.run(asking.accounts)
+
+    async def keep_accounts(self, accounts: Sequence[Account]) -> None:
+        await self._writer.run(writing.keep_accounts, accounts)
+
+    async def settled_to(self, stream: str) -> StreamId | None:
+        return await self._readers.run(asking.settled_to, stream)
+
+    async def note_settled(self, stream: str, entry: StreamId) -> None:
+        await self._writer.run(writing.note_settled, stream, entry)
 
     async def size(self) -> StoredSize:
         return await self._readers.run(asking.size)

@@ -1,0 +1,2 @@
+-- Up to where a table of sums has been merged.
+select until from compaction where merged = ?
