@@ -9,9 +9,11 @@ MEMBERS := libs/events libs/servicekit services/proxy services/metrics_api servi
 PACKAGES := weir weir-events weir-servicekit weir-proxy weir-metrics-api weir-dashboard
 space := $(subst ,, )
 SPA := frontend/dist/index.html
+GRAPHIQL := services/metrics_api/src/weir/metrics_api/pages/graphiql/graphiql.js
 # directories count too: their time changes when a file in them goes
 SPA_SOURCES := $(shell find frontend/src frontend/public frontend/build -not -name '*.test.*' 2>/dev/null) \
 	$(wildcard frontend/index.html frontend/*.config.* frontend/tsconfig.json frontend/package.json)
+GRAPHIQL_SOURCES := $(shell find tools/graphiql/src 2>/dev/null) tools/graphiql/build.js tools/graphiql/package.json
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	$(if $(UPGRADE),--upgrade) $(addprefix --no-emit-package ,$(PACKAGES))
 
@@ -23,12 +25,12 @@ PROXIES ?= 1
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup run up down test check lock clean python node containers chromium
+.PHONY: help setup run up down test check bench lock clean python node containers chromium
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: .venv/.members $(SPA)  ## create .venv with the weir command and build the dashboard
+setup: .venv/.members $(SPA) $(GRAPHIQL)  ## create .venv with the weir command and build the pages
 
 run: setup  ## run all of Weir on this machine
 	@$(BIN)/weir run
@@ -61,6 +63,7 @@ lock: .venv/.members  ## resolve the dependencies again; UPGRADE=1 takes newer v
 	$(COMPILE) --group pyproject.toml:llama-cpp -o $(LOCKS)/llama-cpp.txt >/dev/null
 	cd frontend && $(if $(UPGRADE),npm update,npm install) --package-lock-only --ignore-scripts
 	cd tools/codegen && npm install --package-lock-only --ignore-scripts
+	cd tools/graphiql && $(if $(UPGRADE),npm update,npm install) --package-lock-only --ignore-scripts
 
 up: containers  ## run all of Weir in containers; PROXIES=4 for four proxies
 	@$(COMPOSE) up --build --detach --wait --scale proxy=$(PROXIES)
@@ -70,12 +73,16 @@ up: containers  ## run all of Weir in containers; PROXIES=4 for four proxies
 down: containers  ## stop the containers; your data stay in their volumes
 	@$(COMPOSE) --profile '*' down
 
+bench: .venv/.members  ## what the proxy costs beside nginx and others; ARGS='--turns 1 --seconds 2' for a short look
+	@$(BIN)/python -m tests.bench.proxy $(ARGS)
+
 schema: .venv/.members tools/codegen/node_modules/.installed  ## write openapi.json, schema.graphql and the SPA's types anew
 	$(BIN)/python services/metrics_api/schema/generate.py
 	cd tools/codegen && npm run --silent generate
 
 clean:  ## remove what was built and installed; your data stay
-	rm -rf .venv .venv-clients frontend/node_modules tools/codegen/node_modules frontend/dist .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-clients .venv-bench frontend/node_modules tools/codegen/node_modules tools/graphiql/node_modules \
+		frontend/dist $(dir $(GRAPHIQL)) .ruff_cache .pytest_cache .import_linter_cache
 
 # What follows runs only when what it depends on has changed.
 
@@ -102,6 +109,15 @@ $(SPA): frontend/node_modules/.installed $(SPA_SOURCES)
 frontend/node_modules/.installed: frontend/package-lock.json frontend/.npmrc | node
 	@echo "Installing the dashboard's dependencies"
 	@cd frontend && npm ci --ignore-scripts --loglevel=error --no-audit --no-fund
+	@touch $@
+
+$(GRAPHIQL): tools/graphiql/node_modules/.installed $(GRAPHIQL_SOURCES)
+	@echo 'Building GraphiQL'
+	@cd tools/graphiql && npm run --silent build
+
+tools/graphiql/node_modules/.installed: tools/graphiql/package-lock.json tools/graphiql/.npmrc | node
+	@echo 'Installing GraphiQL'
+	@cd tools/graphiql && npm ci --ignore-scripts --loglevel=error --no-audit --no-fund
 	@touch $@
 
 tools/codegen/node_modules/.installed: tools/codegen/package-lock.json | node
