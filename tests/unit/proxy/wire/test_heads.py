@@ -108,8 +108,8 @@ class TestUp:
     @pytest.mark.parametrize(
         ("asked", "identity", "passed"),
         [
-            ("gzip, br;q=0.9, deflate;q=0.5", False, "gzip, deflate;q=0.5"),
-            ("br, zstd", False, "identity"),
+            ("gzip, br;q=0.9, deflate;q=0.5", False, "gzip, br;q=0.9, deflate;q=0.5"),
+            ("br, zstd, compress", False, "br, zstd"),
             ("gzip", True, "identity"),
             ("GZIP", False, "GZIP"),
             ("", False, "identity"),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import zlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
 from weir.events import Outcome
 from weir.proxy.errors import upstream_failed
-from weir.proxy.forwarding.decoding import CODINGS, DecodingReader, UnpackingReader
+from weir.proxy.forwarding.decoding import CODINGS, DamagedError, DecodingReader, UnpackingReader
 from weir.proxy.providers.plain import ErrorReader, PassingReader
 from weir.proxy.wire.heads import LAST_CHUNK, chunk, response_head
 
@@ -78,7 +77,7 @@ class AnswerRelay:
         """Pass on what one read brought, in one write."""
         try:
             self._pass_on(head, body, complete=complete)
-        except zlib.error:
+        except DamagedError:
             self._withdraw_head()
             self._drop("damaged compression")
             self.broken(
@@ -181,7 +180,7 @@ class AnswerRelay:
             return reader
         if coding not in CODINGS:
             return PassingReader()
-        return UnpackingReader(reader) if self._alters else DecodingReader(reader)
+        return UnpackingReader(reader, coding) if self._alters else DecodingReader(reader, coding)
 
     def _complete(self, out: bytes, now: float) -> None:
         exchange = self._exchange

@@ -39,7 +39,7 @@ _NEVER_DOWN: Final = (
 )
 _OURS: Final = b"x-weir-"
 _CORS: Final = b"access-control-"
-_READABLE: Final = (b"gzip", b"deflate", b"identity")
+_READABLE: Final = (b"gzip", b"deflate", b"br", b"zstd", b"identity")
 """The codings in which we can read an answer's usage."""
 
 
