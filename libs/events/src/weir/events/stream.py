@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 REQUESTS: Final = "weir:requests"
 """Stream of finished requests; one field, `e`, holds one encoded RequestEvent."""
@@ -23,3 +23,24 @@ HEARTBEATS: Final = "weir:proxies:*"
 """Pattern of all heartbeat keys."""
 ACCOUNTS: Final = "weir:accounts"
 """Hash of the accounts of all proxies' lives (weir.events.accounts); it does not expire."""
+
+
+class StreamId(NamedTuple):
+    """The id of a stream's entry. Ids grow; the first part is the time of adding by the clock of Redis."""
+
+    ms: int
+    number: int
+
+    @classmethod
+    def of(cls, identifier: bytes) -> Self:
+        """Raises ValueError for what is none."""
+        ms, _, number = identifier.partition(b"-")
+        return cls(int(ms), int(number or 0))
+
+    def __str__(self) -> str:
+        return f"{self.ms}-{self.number}"
+
+    @property
+    def next(self) -> StreamId:
+        """The smallest id above this one."""
+        return StreamId(self.ms, self.number + 1)

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from weir.events import RequestEvent
+    from weir.events.accounts import Account
+    from weir.events.stream import StreamId
     from weir.metrics_api.metrics.measure import Cell
     from weir.metrics_api.metrics.snapshot import Totals
 
@@ -166,6 +168,28 @@ class StoredSize:
     """Unix ms; None when there is none."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredJournal:
+    """What was stored of one journal of a proxy; deleted requests still count."""
+
+    proxy_id: str
+    journal: str
+    """The proxy's boot id, a dash, a number; empty where records do not say."""
+    stored: int
+    numbered: int
+    """Of them, those with a number."""
+    last_sequence: int
+    """The highest number; more than `numbered` where some in between are not stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """What is stored, and the last that every life of a proxy said of itself: all of one moment."""
+
+    journals: list[StoredJournal]
+    accounts: list[Account]
+
+
 class RequestStore(Protocol):
     """Takes records in."""
 
@@ -236,6 +260,22 @@ class Retention(Protocol):
         ...
 
 
+class AccountStore(Protocol):
+    """Remembers what the reconciliation needs for ever."""
+
+    async def accounts(self) -> Accounts: ...
+
+    async def keep_accounts(self, accounts: Sequence[Account]) -> None:
+        """Keep each in the place of an earlier one of the same life."""
+        ...
+
+    async def settled_to(self, stream: str) -> StreamId | None:
+        """Up to which entry of a stream everything is stored; None when that was never noted."""
+        ...
+
+    async def note_settled(self, stream: str, entry: StreamId) -> None: ...
+
+
 class Capacity(Protocol):
     """Can say how much it holds."""
 
@@ -260,6 +300,7 @@ class Store(
     RollupQueries,
     SnapshotQueries,
     Retention,
+    AccountStore,
     Capacity,
     HealthCheckable,
     Protocol,

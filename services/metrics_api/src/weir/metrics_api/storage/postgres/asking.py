@@ -6,7 +6,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from weir.events.stream import StreamId
 from weir.metrics_api.storage import filtering
+from weir.metrics_api.storage.accounting import from_rows
 from weir.metrics_api.storage.port import Page, StoredSize
 from weir.metrics_api.storage.position import BUCKET_BITS, first_of, started_at
 from weir.metrics_api.storage.queries import query
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from weir.events import RequestEvent
-    from weir.metrics_api.storage.port import Filter, Window
+    from weir.metrics_api.storage.port import Accounts, Filter, Window
     from weir.metrics_api.storage.postgres.dictionary import NamesById
     from weir.metrics_api.storage.postgres.driver import Connection, Record
 
@@ -66,6 +68,18 @@ async def last_request_at(connection: Connection, wanted: Filter) -> int | None:
     conditions, values = filtering.rows(wanted)
     place = await connection.fetchval(query("last_request", "postgres", filter=conditions), since, *values)
     return None if place is None else started_at(place) // 1000
+
+
+async def accounts(connection: Connection) -> Accounts:
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        journals = await connection.fetch(query("journals", "postgres"))
+        accounts = await connection.fetch(query("accounts", "postgres"))
+    return from_rows(map(tuple, journals), map(tuple, accounts))
+
+
+async def settled_to(connection: Connection, stream: str) -> StreamId | None:
+    row = await connection.fetchrow(query("stream_position", "postgres"), stream)
+    return None if row is None else StreamId(*row)
 
 
 async def size(connection: Connection) -> StoredSize:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from weir.events import RequestEvent
     from weir.events.accounts import Account
-    from weir.events.reader import StreamId
+    from weir.events.stream import StreamId
     from weir.metrics_api.storage.port import (
         Accounts,
         Filter,

@@ -9,12 +9,14 @@ from uuid import UUID
 
 import orjson
 
+from weir.events.stream import StreamId
 from weir.metrics_api.metrics import dimension
 from weir.metrics_api.metrics.dimension import PRODUCTION
 from weir.metrics_api.metrics.histogram import Histogram
 from weir.metrics_api.metrics.measure import Cell, Distributions, Sums
 from weir.metrics_api.metrics.snapshot import Totals
 from weir.metrics_api.storage import filtering
+from weir.metrics_api.storage.accounting import from_rows
 from weir.metrics_api.storage.port import Page, RollupAnswer, Snapshots, StoredSize, StoredSnapshot
 from weir.metrics_api.storage.position import BUCKET_BITS, first_of, started_at
 from weir.metrics_api.storage.queries import query
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from weir.events import RequestEvent
     from weir.metrics_api.storage.port import (
+        Accounts,
         Filter,
         RollupQuestion,
         RowQuestion,
@@ -179,6 +182,19 @@ def snapshots(connection: sqlite3.Connection, level: SnapshotLevel, start: int) 
     finally:
         connection.execute("rollback")
     return Snapshots([_snapshot(row) for row in rows], totals)
+
+
+def accounts(connection: sqlite3.Connection) -> Accounts:
+    connection.execute("begin")
+    try:
+        return from_rows(connection.execute(query("journals")), connection.execute(query("accounts")))
+    finally:
+        connection.execute("rollback")
+
+
+def settled_to(connection: sqlite3.Connection, stream: str) -> StreamId | None:
+    row = connection.execute(query("stream_position"), (stream,)).fetchone()
+    return None if row is None else StreamId(*row)
 
 
 def size(connection: sqlite3.Connection) -> StoredSize:

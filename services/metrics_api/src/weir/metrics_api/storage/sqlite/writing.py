@@ -13,6 +13,7 @@ import orjson
 from weir.metrics_api.metrics import snapshot
 from weir.metrics_api.metrics.rollup import FINEST, Cells, coarsen, fold
 from weir.metrics_api.metrics.snapshot import NO_TOTALS, Delta, Totals, deltas
+from weir.metrics_api.storage.accounting import account_rows, counted
 from weir.metrics_api.storage.position import BUCKET_BITS, first_of, next_slot, position
 from weir.metrics_api.storage.queries import query
 from weir.metrics_api.storage.request_row import to_row
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from weir.events import RequestEvent
+    from weir.events.accounts import Account
+    from weir.events.stream import StreamId
     from weir.metrics_api.storage.port import Gauges
 
 _MINUTE: Final = 60
@@ -43,7 +46,16 @@ class Writing:
             new = self._add_rows(events)
             if new:
                 self._add_sums(fold(new, FINEST))
+                self._connection.executemany(query("journal_add"), counted(new))
         return new
+
+    def keep_accounts(self, accounts: Sequence[Account]) -> None:
+        with self:
+            self._connection.executemany(query("account_keep"), account_rows(accounts))
+
+    def note_settled(self, stream: str, entry: StreamId) -> None:
+        with self:
+            self._connection.execute(query("stream_position_keep"), (stream, *entry))
 
     def sample(self, at: int, gauges: Mapping[str, Gauges]) -> None:
         with self:
