@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from weir.metrics_api.metrics.histogram import Histogram
+from weir.metrics_api.metrics.histogram import Histogram, merge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,9 +65,26 @@ class Cell(NamedTuple):
         return Cell(self.sums.plus(other.sums), self.distributions.plus(other.distributions))
 
 
+def total(cells: Sequence[Cell]) -> Cell:
+    """The sum of at least one cell."""
+    if len(cells) == 1:
+        return cells[0]
+    sums, distributions = zip(*cells, strict=True)
+    return Cell(
+        Sums._make(map(sum, zip(*sums, strict=True))),
+        Distributions._make(
+            merge([each.to_bytes() for each in column]) for column in zip(*distributions, strict=True)
+        ),
+    )
+
+
 def tokens_per_second(event: RequestEvent) -> float | None:
     """The speed of generation between first and last token, never with the prompt in it."""
-    first, last, tokens = event.time_to_first_token_ms, event.time_to_last_token_ms, event.completion_tokens
-    if first is None or last is None or tokens is None or tokens <= 1 or last <= first:
+    return speed(event.time_to_first_token_ms, event.time_to_last_token_ms, event.completion_tokens)
+
+
+def speed(first_ms: float | None, last_ms: float | None, tokens: int | None) -> float | None:
+    """Tokens per second after the first one."""
+    if first_ms is None or last_ms is None or tokens is None or tokens <= 1 or last_ms <= first_ms:
         return None
-    return (tokens - 1) * 1000 / (last - first)
+    return (tokens - 1) * 1000 / (last_ms - first_ms)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from weir.events import UsageSource
 from weir.metrics_api.metrics.dimension import PRODUCTION, Dimensions
 from weir.metrics_api.metrics.histogram import Histogram
-from weir.metrics_api.metrics.measure import Cell, Distributions, Sums, tokens_per_second
+from weir.metrics_api.metrics.measure import Cell, Distributions, Sums, speed, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,23 +28,21 @@ raw_dimensions = attrgetter(
     "tenant", "project", "api_key_id", "provider", "upstream", "variant", "endpoint",
     "model", "model_requested", "stream", "outcome", "status_code",
 )  # fmt: skip
-_tokens = attrgetter(
+_numbers = attrgetter(
+    "usage_source", "duration_ms", "time_to_first_token_ms", "time_to_last_token_ms", "retries",
     "prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
     "request_bytes", "response_bytes",
 )  # fmt: skip
+_COMPLETION_TOKENS: Final = 1
+"""Its place among what follows the retries."""
 
 
 def fold(events: Iterable[RequestEvent], step: int = FINEST) -> Cells:
     """The cells of these records, in buckets of `step` seconds of their own start."""
-    groups: dict[tuple[Any, ...], list[RequestEvent]] = {}
+    groups: defaultdict[tuple[Any, ...], list[RequestEvent]] = defaultdict(list)
     width = step * _MICRO
     for event in events:
-        key = (event.started_at // width, raw_dimensions(event))
-        group = groups.get(key)
-        if group is None:
-            groups[key] = [event]
-        else:
-            group.append(event)
+        groups[event.started_at // width, raw_dimensions(event)].append(event)
     cells: Cells = {}
     for (bucket, raw), group in groups.items():
         key = (bucket * step, dimensions_from(raw))
@@ -55,10 +54,10 @@ def fold(events: Iterable[RequestEvent], step: int = FINEST) -> Cells:
 
 def coarsen(cells: Mapping[tuple[int, Dimensions], Cell], step: int) -> Cells:
     """The same cells in wider buckets."""
-    groups: dict[tuple[int, Dimensions], list[Cell]] = {}
+    groups: defaultdict[tuple[int, Dimensions], list[Cell]] = defaultdict(list)
     for (bucket, dimensions), cell in cells.items():
-        groups.setdefault((bucket - bucket % step, dimensions), []).append(cell)
-    return {key: _total(group) for key, group in groups.items()}
+        groups[bucket - bucket % step, dimensions].append(cell)
+    return {key: total(group) for key, group in groups.items()}
 
 
 def dimensions_of(event: RequestEvent) -> Dimensions:
@@ -76,29 +75,18 @@ def dimensions_from(raw: tuple[Any, ...]) -> Dimensions:
 
 def measure(events: Sequence[RequestEvent]) -> Cell:
     """What the given records, all of the same dimensions, add up to."""
-    columns = zip(*map(_tokens, events), strict=True)
-    known = [[value for value in column if value is not None] for column in columns]
-    sums = Sums(
-        len(events),
-        sum([event.retries for event in events]),
-        sum([event.usage_source is UsageSource.REPORTED for event in events]),
-        *(number for column in known for number in (sum(column), len(column))),
-    )
-    speeds = [speed for event in events if (speed := tokens_per_second(event)) is not None]
+    columns = zip(*map(_numbers, events), strict=True)
+    sources, durations, firsts, lasts, retries, *counts = columns
+    sums = [len(events), sum(retries), sources.count(UsageSource.REPORTED)]
+    for column in counts:
+        known = [value for value in column if value is not None] if None in column else column
+        sums += (sum(known), len(known))
+    speeds = map(speed, firsts, lasts, counts[_COMPLETION_TOKENS])
     return Cell(
-        sums,
+        Sums._make(sums),
         Distributions(
-            Histogram.of([1000 * e.duration_ms for e in events if e.duration_ms is not None]),
-            Histogram.of(
-                [1000 * e.time_to_first_token_ms for e in events if e.time_to_first_token_ms is not None]
-            ),
-            Histogram.of([1000 * speed for speed in speeds]),
+            Histogram.of([1000 * value for value in durations if value is not None]),
+            Histogram.of([1000 * value for value in firsts if value is not None]),
+            Histogram.of([1000 * value for value in speeds if value is not None]),
         ),
     )
-
-
-def _total(cells: Sequence[Cell]) -> Cell:
-    total = cells[0]
-    for cell in cells[1:]:
-        total = total.plus(cell)
-    return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
@@ -28,65 +29,57 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
 OUTCOME_CODES: Final = {outcome: code for code, outcome in enumerate(OUTCOMES)}
 _SOURCES: Final[tuple[UsageSource, ...]] = (UsageSource.REPORTED, UsageSource.ESTIMATED, UsageSource.MISSING)
 _SOURCE_CODES: Final = {source: code for code, source in enumerate(_SOURCES)}
+_TOKEN_COUNTS: Final = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 _TOKEN_DETAILS: Final = {
     ("prompt_tokens_details", "cached_tokens"): "cache_read_tokens",
     ("completion_tokens_details", "reasoning_tokens"): "reasoning_tokens",
 }
+_TEXTS: Final = (
+    "model", "model_requested", "tenant", "project", "api_key_id", "user", "provider", "upstream", "variant",
+    "endpoint", "proxy_id", "error_type", "finish_reason",
+)  # fmt: skip
+"""Held as ids of names."""
+_TIMES: Final = (
+    "queue_ms", "connect_ms", "upstream_headers_ms", "time_to_first_token_ms", "time_to_first_answer_ms",
+    "time_to_last_token_ms", "duration_ms", "proxy_overhead_ms", "max_token_gap_ms",
+)  # fmt: skip
+"""Held as µs."""
+_PLAIN: Final = (
+    "stream", "status_code", "retries", "prompt_tokens", "completion_tokens", "total_tokens",
+    "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "request_bytes", "response_bytes",
+    "content_chunks", "client_request_id", "upstream_request_id", "trace_id", "span_id", "error_message",
+    "schema_version",
+)  # fmt: skip
+COLUMNS: Final = (
+    "id", "request_id", "outcome", "usage_source",
+    "model_id", "model_requested_id", "tenant_id", "project_id", "api_key_id", "user_id", "provider_id",
+    "upstream_id", "variant_id", "endpoint_id", "proxy_id", "error_type_id", "finish_reason_id",
+    "queue_us", "connect_us", "upstream_headers_us", "first_token_us", "first_answer_us", "last_token_us",
+    "duration_us", "proxy_overhead_us", "max_token_gap_us",
+    *_PLAIN, "metadata", "attempts", "usage_raw",
+)  # fmt: skip
+"""What a row is made of, in the order of `to_row`."""
+texts_of = attrgetter(*_TEXTS)
+_times_of = attrgetter(*_TIMES)
+_plain_of = attrgetter(*_PLAIN)
 _attempts_decoder = msgspec.json.Decoder(list[Attempt])
 
 
 def to_row(
     event: RequestEvent, place: int, request_id: bytes, names: Mapping[str | None, int | None]
 ) -> tuple[Any, ...]:
-    """The parameters of request_add.sql."""
+    """The values of COLUMNS."""
     return (
         place,
         request_id,
         OUTCOME_CODES[event.outcome],
-        event.status_code,
-        names[event.model],
-        names[event.model_requested],
-        event.stream,
-        names[event.tenant],
-        names[event.project],
-        names[event.api_key_id],
-        names[event.user],
-        names[event.provider],
-        names[event.upstream],
-        names[event.variant],
-        names[event.endpoint],
-        names[event.proxy_id],
-        names[event.error_type],
-        names[event.finish_reason],
-        event.retries,
-        _us(event.queue_ms),
-        _us(event.connect_ms),
-        _us(event.upstream_headers_ms),
-        _us(event.time_to_first_token_ms),
-        _us(event.time_to_first_answer_ms),
-        _us(event.time_to_last_token_ms),
-        _us(event.duration_ms),
-        _us(event.proxy_overhead_ms),
-        _us(event.max_token_gap_ms),
-        event.prompt_tokens,
-        event.completion_tokens,
-        event.total_tokens,
-        event.cache_read_tokens,
-        event.cache_write_tokens,
-        event.reasoning_tokens,
         _SOURCE_CODES[event.usage_source],
-        event.request_bytes,
-        event.response_bytes,
-        event.content_chunks,
-        event.client_request_id,
-        event.upstream_request_id,
-        event.trace_id,
-        event.span_id,
-        event.error_message,
+        *map(names.__getitem__, texts_of(event)),
+        *[None if ms is None else round(ms * 1000) for ms in _times_of(event)],
+        *_plain_of(event),
         orjson.dumps(event.metadata).decode() if event.metadata else None,
         _attempts(event),
         msgspec.json.encode(event.usage_raw).decode() if event.usage_raw and _says_more(event) else None,
-        event.schema_version,
     )
 
 
@@ -155,10 +148,6 @@ def from_row(row: tuple[Any, ...]) -> RequestEvent:
     )
 
 
-def _us(ms: float | None) -> int | None:
-    return None if ms is None else round(ms * 1000)
-
-
 def _ms(us: int | None) -> float | None:
     return None if us is None else us / 1000
 
@@ -173,16 +162,9 @@ def _attempts(event: RequestEvent) -> str | None:
 
 def _says_more(event: RequestEvent) -> bool:
     """Whether the usage object holds a number that no column holds."""
-    plain = {
-        "prompt_tokens": event.prompt_tokens,
-        "completion_tokens": event.completion_tokens,
-        "total_tokens": event.total_tokens,
-    }
-    if event.usage_raw == plain:
-        return False
     for name, value in cast("dict[str, Any]", event.usage_raw).items():
-        if name in plain:
-            if value != plain[name]:
+        if name in _TOKEN_COUNTS:
+            if value != getattr(event, name):
                 return True
         elif isinstance(value, dict):
             for detail, number in cast("dict[str, Any]", value).items():

@@ -14,9 +14,9 @@ from weir.metrics_api.metrics.histogram import Histogram
 from weir.metrics_api.metrics.measure import Cell, Distributions, Sums
 from weir.metrics_api.metrics.snapshot import Totals
 from weir.metrics_api.storage import filtering
+from weir.metrics_api.storage.batch_sums import percentiles
 from weir.metrics_api.storage.port import RollupAnswer, Snapshots, StoredSnapshot
 from weir.metrics_api.storage.position import BUCKET_BITS, first_of
-from weir.metrics_api.storage.postgres.draft import percentiles
 from weir.metrics_api.storage.postgres.snapshot_shards import merged_shards
 from weir.metrics_api.storage.queries import query
 from weir.metrics_api.storage.request_row import OUTCOMES

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from weir.metrics_api.metrics.histogram import merge
 from weir.metrics_api.metrics.measure import Sums
+from weir.metrics_api.storage.batch_sums import snapshot_row
 from weir.metrics_api.storage.port import SECONDS
 from weir.metrics_api.storage.position import BUCKET_BITS
 from weir.metrics_api.storage.postgres import texts
-from weir.metrics_api.storage.postgres.draft import StoredCell, snapshot_row
 from weir.metrics_api.storage.postgres.snapshot_shards import merged_shards
 from weir.metrics_api.storage.queries import query
 
@@ -96,8 +96,8 @@ def _merged_cells(rows: Sequence[Record]) -> list[tuple[Any, ...]]:
         others = [row[2:-3] for row in shards if row[1] != MERGED]
         sums = Sums(*(sum(column) for column in zip(*others, strict=True))) if others else Sums()
         columns = zip(*(row[-3:] for row in shards), strict=True)
-        cell = StoredCell(sums, tuple(merge(column).to_bytes() or None for column in columns))
-        staged.append((0, key, MERGED, *cell.sums, *cell.histograms))
+        histograms = (merge(column).to_bytes() or None for column in columns)
+        staged.append((0, key, MERGED, *sums, *histograms))
     return staged
 
 
@@ -112,7 +112,7 @@ async def _merge_snapshots(connection: Connection, table: str, start: int, end: 
     await connection.executemany(query("snapshot_delete", "postgres", table=table), moved)
     await connection.executemany(
         query("snapshot_add", "postgres", table=table),
-        [snapshot_row(each.bucket, each.variant, MERGED, each.delta, None) for each in merged],
+        [(*snapshot_row(each.bucket, each.variant, each.delta), MERGED) for each in merged],
     )
     await connection.executemany(
         query("snapshot_gauges", "postgres", table=table),

@@ -6,14 +6,23 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from weir.metrics_api.metrics.rollup import fold
 from weir.metrics_api.metrics.snapshot import NO_TOTALS
+from weir.metrics_api.storage import request_row
 from weir.metrics_api.storage.accounting import account_rows, counted
+from weir.metrics_api.storage.batch_sums import (
+    LEVELS,
+    SNAPSHOT_LEVELS,
+    numbers,
+    rollups,
+    snapshot_row,
+    snapshot_sums,
+)
 from weir.metrics_api.storage.port import SECONDS
 from weir.metrics_api.storage.position import BUCKET_BITS, first_of
 from weir.metrics_api.storage.postgres import draft as drafting
 from weir.metrics_api.storage.postgres import texts
 from weir.metrics_api.storage.postgres.dictionary import Combinations, Names
-from weir.metrics_api.storage.postgres.draft import StoredCell, SumsOfBatch, merged, snapshot_row
 from weir.metrics_api.storage.postgres.partitions import Partitions
 from weir.metrics_api.storage.queries import query
 
@@ -23,23 +32,15 @@ if TYPE_CHECKING:
     from weir.events import RequestEvent
     from weir.events.accounts import Account
     from weir.events.stream import StreamId
+    from weir.metrics_api.metrics.dimension import Dimensions
+    from weir.metrics_api.metrics.measure import Cell
+    from weir.metrics_api.metrics.rollup import Cells
     from weir.metrics_api.metrics.snapshot import Delta, Totals
-    from weir.metrics_api.storage.port import Gauges, Level, SnapshotLevel
+    from weir.metrics_api.storage.batch_sums import Histograms
+    from weir.metrics_api.storage.port import Gauges, Level
     from weir.metrics_api.storage.postgres.driver import Connection
 
-COLUMNS: Final = (
-    "id", "request_id", "outcome", "status_code", "model_id", "model_requested_id", "stream", "tenant_id",
-    "project_id", "api_key_id", "user_id", "provider_id", "upstream_id", "variant_id", "endpoint_id",
-    "proxy_id", "error_type_id", "finish_reason_id", "retries", "queue_us", "connect_us",
-    "upstream_headers_us", "first_token_us", "first_answer_us", "last_token_us", "duration_us",
-    "proxy_overhead_us", "max_token_gap_us", "prompt_tokens", "completion_tokens", "total_tokens",
-    "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "usage_source", "request_bytes",
-    "response_bytes", "content_chunks", "client_request_id", "upstream_request_id", "trace_id", "span_id",
-    "error_message", "metadata", "attempts", "usage_raw", "schema_version", "filed_model_id",
-)  # fmt: skip
-LEVELS: Final[tuple[Level, ...]] = ("5s", "1m", "1h", "1d")
-"""Their places are the levels of staged_cells."""
-_SNAPSHOT_LEVELS: Final[tuple[SnapshotLevel, ...]] = ("5s", "1m")
+COLUMNS: Final = (*request_row.COLUMNS, "filed_model_id")
 
 
 class Writing:
@@ -59,18 +60,17 @@ class Writing:
         await self._combinations.learn(connection, batch.combinations)
         await self._partitions.ensure(connection, batch.months)
         rows = await asyncio.to_thread(drafting.rows, batch.events, self._names.ids)
-        ids = self._combinations.ids
         async with connection.transaction():
             # while PostgreSQL stores the rows they are added up: nearly always all of them are new
-            new, sums = await asyncio.gather(
+            new, cells = await asyncio.gather(
                 _add_rows(connection, batch.events, rows),
-                asyncio.to_thread(drafting.sums, batch.events.values(), ids),
+                asyncio.to_thread(fold, batch.events.values()),
             )
             if not new:
                 return []
             if len(new) < len(batch.events):
-                sums = await asyncio.to_thread(drafting.sums, new.values(), ids)
-            await _add_sums(connection, shard, sums)
+                cells = await asyncio.to_thread(fold, new.values())
+            await _add_sums(connection, shard, cells, self._combinations.ids)
             await connection.executemany(
                 query("journal_add", "postgres"),
                 [(proxy_id, journal, shard, *counts) for proxy_id, journal, *counts in counted(new.values())],
@@ -90,7 +90,7 @@ class Writing:
 
     async def sample(self, connection: Connection, shard: int, at: int, gauges: Mapping[str, Gauges]) -> None:
         async with connection.transaction():
-            for level in _SNAPSHOT_LEVELS:
+            for level in SNAPSHOT_LEVELS:
                 await connection.executemany(
                     query("snapshot_gauges", "postgres", table=f"metrics_{level}"),
                     [
@@ -123,7 +123,7 @@ async def expire(connection: Connection, _shard: int, level: Level, before: int,
         done = await connection.execute(
             query("expire_rollup", "postgres", table=f"rollup_{level}"), before << BUCKET_BITS, at_most
         )
-        if level in _SNAPSHOT_LEVELS:
+        if level in SNAPSHOT_LEVELS:
             await connection.execute(query("expire_snapshots", "postgres", table=f"metrics_{level}"), before)
     return _count(done)
 
@@ -142,40 +142,38 @@ async def _add_rows(
     return {request_id: event for request_id, event in events.items() if request_id in ids}
 
 
-async def _add_sums(connection: Connection, shard: int, batch: SumsOfBatch) -> None:
-    known: dict[Level, dict[int, tuple[bytes | None, ...]]] = {
-        level: await _stored(connection, shard, level, batch.rollups[level]) for level in LEVELS
+async def _add_sums(connection: Connection, shard: int, cells: Cells, ids: Mapping[Dimensions, int]) -> None:
+    levels = await asyncio.to_thread(rollups, cells, ids)
+    known: dict[Level, dict[int, Histograms]] = {
+        level: await _stored(connection, shard, level, levels[level]) for level in LEVELS
     }
-    staged = await asyncio.to_thread(_staged, shard, batch.rollups, known)
+    staged = await asyncio.to_thread(_staged, shard, levels, known)
     await connection.copy_records_to_table("staged_cells", records=staged)
     for place, level in enumerate(LEVELS):
         await connection.execute(query("rollup_add", "postgres", table=f"rollup_{level}"), place)
-    for level in _SNAPSHOT_LEVELS:
-        await _add_deltas(connection, shard, f"metrics_{level}", batch.snapshots[level])
-    await _add_totals(connection, shard, batch.totals)
+    sums = await asyncio.to_thread(snapshot_sums, cells)
+    for level, found in sums.buckets.items():
+        await _add_deltas(connection, shard, f"metrics_{level}", found)
+    await _add_totals(connection, shard, sums.totals)
 
 
 async def _stored(
-    connection: Connection, shard: int, level: Level, cells: Mapping[int, StoredCell]
-) -> dict[int, tuple[bytes | None, ...]]:
+    connection: Connection, shard: int, level: Level, cells: Mapping[int, Cell]
+) -> dict[int, Histograms]:
     """The histograms that are there already, by roll-up id."""
     text = query("rollup_histograms", "postgres", table=f"rollup_{level}")
     return {row[0]: tuple(row)[1:] for row in await connection.fetch(text, shard, list(cells))}
 
 
 def _staged(
-    shard: int,
-    rollups: Mapping[Level, Mapping[int, StoredCell]],
-    known: Mapping[Level, Mapping[int, tuple[bytes | None, ...]]],
+    shard: int, levels: Mapping[Level, Mapping[int, Cell]], known: Mapping[Level, Mapping[int, Histograms]]
 ) -> list[tuple[Any, ...]]:
     """Rows of staged_cells: sums to add, histograms that hold what was there."""
-    staged: list[tuple[Any, ...]] = []
-    for place, level in enumerate(LEVELS):
-        for key, cell in rollups[level].items():
-            stored = known[level].get(key)
-            histograms = cell.histograms if stored is None else merged(stored, cell.histograms)
-            staged.append((place, key, shard, *cell.sums, *histograms))
-    return staged
+    return [
+        (place, key, shard, *numbers(cell, known[level].get(key)))
+        for place, level in enumerate(LEVELS)
+        for key, cell in levels[level].items()
+    ]
 
 
 async def _add_deltas(
@@ -194,7 +192,7 @@ async def _add_deltas(
     await connection.executemany(
         query("snapshot_add", "postgres", table=table),
         [
-            snapshot_row(bucket, variant, shard, delta, stored.get((bucket, variant)))
+            (*snapshot_row(bucket, variant, delta, stored.get((bucket, variant))), shard)
             for (bucket, variant), delta in found.items()
         ],
     )

@@ -1,4 +1,4 @@
--- Add cells to one roll-up table.
+-- Add cells to one roll-up table. Their histograms hold what was there already.
 insert into {table} (
   id,
   requests,
@@ -22,7 +22,7 @@ insert into {table} (
   ttft,
   tokens_per_second
 )
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+values {rows}
 on conflict (id) do update set
   requests = requests + excluded.requests,
   retries = retries + excluded.retries,
@@ -41,6 +41,6 @@ on conflict (id) do update set
   request_bytes_n = request_bytes_n + excluded.request_bytes_n,
   response_bytes = response_bytes + excluded.response_bytes,
   response_bytes_n = response_bytes_n + excluded.response_bytes_n,
-  latency = histogram_merge(latency, excluded.latency),
-  ttft = histogram_merge(ttft, excluded.ttft),
-  tokens_per_second = histogram_merge(tokens_per_second, excluded.tokens_per_second)
+  latency = excluded.latency,
+  ttft = excluded.ttft,
+  tokens_per_second = excluded.tokens_per_second

@@ -2,7 +2,6 @@
 insert into {table} as m (
   bucket,
   variant,
-  shard,
   requests,
   errors,
   requests_2xx,
@@ -23,7 +22,8 @@ insert into {table} as m (
   latency_p50,
   latency_p95,
   latency_p99,
-  status_codes
+  status_codes,
+  shard
 )
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict (bucket, variant, shard) do update set

@@ -1,4 +1,4 @@
--- Add what happened in a bucket to its snapshot; percentiles follow in snapshot_percentiles.
+-- Add what happened in a bucket to its snapshot; histogram, percentiles and codes hold what was there already.
 insert into {table} (
   bucket,
   variant,
@@ -19,9 +19,12 @@ insert into {table} (
   response_bytes,
   response_bytes_n,
   latency,
+  latency_p50,
+  latency_p95,
+  latency_p99,
   status_codes
 )
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict (bucket, variant) do update set
   requests = requests + excluded.requests,
   errors = errors + excluded.errors,
@@ -39,5 +42,8 @@ on conflict (bucket, variant) do update set
   request_bytes_n = request_bytes_n + excluded.request_bytes_n,
   response_bytes = response_bytes + excluded.response_bytes,
   response_bytes_n = response_bytes_n + excluded.response_bytes_n,
-  latency = histogram_merge(latency, excluded.latency),
-  status_codes = sum_counts(status_codes, excluded.status_codes)
+  latency = excluded.latency,
+  latency_p50 = excluded.latency_p50,
+  latency_p95 = excluded.latency_p95,
+  latency_p99 = excluded.latency_p99,
+  status_codes = excluded.status_codes

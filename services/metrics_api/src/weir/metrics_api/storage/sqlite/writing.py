@@ -6,17 +6,19 @@ Runs in the writer thread.
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from weir.metrics_api.metrics import snapshot
-from weir.metrics_api.metrics.rollup import FINEST, Cells, coarsen, fold
-from weir.metrics_api.metrics.snapshot import NO_TOTALS, Delta, Totals, deltas
+from weir.metrics_api.metrics.rollup import FINEST, Cells, fold
+from weir.metrics_api.metrics.snapshot import NO_TOTALS
 from weir.metrics_api.storage.accounting import account_rows, counted
+from weir.metrics_api.storage.batch_sums import LEVELS, numbers, rollups, snapshot_row, snapshot_sums
 from weir.metrics_api.storage.position import BUCKET_BITS, first_of, next_slot, position
 from weir.metrics_api.storage.queries import query
-from weir.metrics_api.storage.request_row import to_row
+from weir.metrics_api.storage.request_row import COLUMNS, to_row
 from weir.metrics_api.storage.sqlite.dictionary import Combinations, Names
 
 if TYPE_CHECKING:
@@ -25,11 +27,13 @@ if TYPE_CHECKING:
     from weir.events import RequestEvent
     from weir.events.accounts import Account
     from weir.events.stream import StreamId
+    from weir.metrics_api.metrics.measure import Cell
+    from weir.metrics_api.metrics.snapshot import Delta
     from weir.metrics_api.storage.port import Gauges
 
 _MINUTE: Final = 60
-_HOUR: Final = 3600
-_DAY: Final = 86400
+_AT_ONCE: Final = 100
+"""Rows in one statement: while SQLite works at it, other threads run Python."""
 
 
 class Writing:
@@ -39,13 +43,15 @@ class Writing:
         self._connection = connection
         self._names = Names(connection)
         self._combinations = Combinations(connection)
+        self._folding = ThreadPoolExecutor(1, "sqlite-folding")
 
     def add(self, events: Sequence[RequestEvent]) -> list[RequestEvent]:
         """Store what is new, all or nothing, and return it."""
+        folded = self._folding.submit(fold, events, FINEST)  # nearly always all of them are new
         with self:
             new = self._add_rows(events)
             if new:
-                self._add_sums(fold(new, FINEST))
+                self._add_sums(folded.result() if len(new) == len(events) else fold(new, FINEST))
                 self._connection.executemany(query("journal_add"), counted(new))
         return new
 
@@ -83,12 +89,15 @@ class Writing:
             return self._connection.execute(query("expire_requests"), (first_of(before), at_most)).rowcount
 
     def tidy(self) -> None:
-        self._connection.execute("pragma wal_checkpoint(truncate)")
+        self._connection.execute("pragma wal_checkpoint(passive)")  # does not wait for those who read
         self._connection.execute("pragma optimize")
 
     def close(self) -> None:
-        self._connection.execute("pragma optimize")
-        self._connection.close()
+        self._folding.shutdown()
+        try:
+            self._connection.execute("pragma optimize")
+        finally:
+            self._connection.close()
 
     def __enter__(self) -> None:
         self._connection.execute("begin immediate")
@@ -149,66 +158,45 @@ class Writing:
 
     def _insert(self, events: Mapping[bytes, RequestEvent], placed: Mapping[bytes, int]) -> None:
         names = self._names
-        self._connection.executemany(
-            query("request_add"),
-            [to_row(event, placed[request_id], request_id, names) for request_id, event in events.items()],
-        )
+        rows = [to_row(event, placed[request_id], request_id, names) for request_id, event in events.items()]
+        self._insert_many("request_add", rows, columns=", ".join(COLUMNS))
+
+    def _insert_many(self, name: str, rows: Sequence[Sequence[Any]], **parts: str) -> None:
+        """Insert rows, _AT_ONCE with one statement."""
+        if not rows:
+            return
+        marks = f"({', '.join('?' * len(rows[0]))})"
+        whole = len(rows) - len(rows) % _AT_ONCE
+        if whole:
+            text = query(name, rows=", ".join([marks] * _AT_ONCE), **parts)
+            for first in range(0, whole, _AT_ONCE):
+                self._connection.execute(text, list(chain.from_iterable(rows[first : first + _AT_ONCE])))
+        self._connection.executemany(query(name, rows=marks, **parts), rows[whole:])
 
     def _add_sums(self, cells: Cells) -> None:
-        minutes = coarsen(cells, _MINUTE)
-        self._add_cells("rollup_5s", cells)
-        self._add_cells("rollup_1m", minutes)
-        hours = coarsen(minutes, _HOUR)
-        self._add_cells("rollup_1h", hours)
-        self._add_cells("rollup_1d", coarsen(hours, _DAY))
-        by_bucket = deltas(cells)
-        by_minute = snapshot.coarsen(by_bucket, _MINUTE)
-        self._add_deltas("metrics_5s", by_bucket)
-        self._add_deltas("metrics_1m", by_minute)
-        self._add_totals(by_minute)
-
-    def _add_cells(self, table: str, cells: Cells) -> None:
-        combinations = self._combinations
+        levels = rollups(cells, self._combinations)
+        for level in LEVELS:
+            self._add_cells(f"rollup_{level}", levels[level])
+        sums = snapshot_sums(cells)
+        for level, found in sums.buckets.items():
+            self._add_deltas(f"metrics_{level}", found)
         self._connection.executemany(
-            query("rollup_add", table=table),
-            [
-                (
-                    bucket << BUCKET_BITS | combinations[dimensions],
-                    *cell.sums,
-                    *(histogram.to_bytes() or None for histogram in cell.distributions),
-                )
-                for (bucket, dimensions), cell in cells.items()
-            ],
+            query("totals_add"), [(variant, *totals) for variant, totals in sums.totals.items()]
         )
+
+    def _add_cells(self, table: str, cells: Mapping[int, Cell]) -> None:
+        text = query("rollup_histograms", table=table)
+        found = self._connection.execute(text, (orjson.dumps(list(cells)),)).fetchall()
+        stored = {row[0]: row[1:] for row in found}
+        rows = [(place, *numbers(cell, stored.get(place))) for place, cell in cells.items()]
+        self._insert_many("rollup_add", rows, table=table)
 
     def _add_deltas(self, table: str, found: Mapping[tuple[int, str], Delta]) -> None:
+        parts = query("snapshot_parts", table=table)
         self._connection.executemany(
             query("snapshot_add", table=table),
-            [_delta_row(bucket, variant, delta) for (bucket, variant), delta in found.items()],
+            [
+                snapshot_row(*key, delta, self._connection.execute(parts, key).fetchone())
+                for key, delta in found.items()
+            ],
         )
-        self._connection.executemany(query("snapshot_percentiles", table=table), list(found))
-
-    def _add_totals(self, found: Mapping[tuple[int, str], Delta]) -> None:
-        by_variant: dict[str, Totals] = {}
-        for (_, variant), delta in found.items():
-            by_variant[variant] = by_variant.get(variant, NO_TOTALS).plus(delta.totals)
-        self._connection.executemany(
-            query("totals_add"),
-            [(variant, *totals) for variant, totals in by_variant.items()],
-        )
-
-
-def _delta_row(bucket: int, variant: str, delta: Delta) -> tuple[Any, ...]:
-    return (
-        bucket,
-        variant,
-        delta.requests,
-        delta.errors,
-        *delta.totals,
-        delta.request_bytes,
-        delta.request_bytes_n,
-        delta.response_bytes,
-        delta.response_bytes_n,
-        delta.latency.to_bytes() or None,
-        orjson.dumps(delta.status_codes).decode(),
-    )

@@ -1,0 +1,120 @@
+"""What a batch of records adds to every table of sums. Pure: it runs beside what writes the rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import orjson
+
+from weir.metrics_api.metrics import snapshot
+from weir.metrics_api.metrics.histogram import merge_two
+from weir.metrics_api.metrics.measure import total
+from weir.metrics_api.metrics.snapshot import NO_TOTALS, Totals, deltas
+from weir.metrics_api.storage.port import SECONDS
+from weir.metrics_api.storage.position import BUCKET_BITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from weir.metrics_api.metrics.dimension import Dimensions
+    from weir.metrics_api.metrics.histogram import Histogram
+    from weir.metrics_api.metrics.measure import Cell
+    from weir.metrics_api.metrics.rollup import Cells
+    from weir.metrics_api.metrics.snapshot import Delta
+    from weir.metrics_api.storage.port import Level, SnapshotLevel
+
+LEVELS: Final[tuple[Level, ...]] = ("5s", "1m", "1h", "1d")
+"""Finest first. Their places are the levels of PostgreSQL's staged_cells."""
+SNAPSHOT_LEVELS: Final[tuple[SnapshotLevel, ...]] = ("5s", "1m")
+Histograms = tuple[bytes | None, ...]
+_DIMENSIONS: Final = (1 << BUCKET_BITS) - 1
+_SHARES: Final = (0.5, 0.95, 0.99)
+
+
+class SnapshotSums(NamedTuple):
+    """What a batch adds to snapshots and running totals."""
+
+    buckets: dict[SnapshotLevel, dict[tuple[int, str], Delta]]
+    totals: dict[str, Totals]
+
+
+def snapshot_sums(cells: Cells) -> SnapshotSums:
+    """The snapshots of folded records, by bucket and variant."""
+    by_bucket = deltas(cells)
+    by_minute = snapshot.coarsen(by_bucket, SECONDS["1m"])
+    totals: dict[str, Totals] = {}
+    for (_, variant), delta in by_minute.items():
+        totals[variant] = totals.get(variant, NO_TOTALS).plus(delta.totals)
+    return SnapshotSums({"5s": by_bucket, "1m": by_minute}, dict(sorted(totals.items())))
+
+
+def rollups(cells: Cells, ids: Mapping[Dimensions, int]) -> dict[Level, dict[int, Cell]]:
+    """Roll-up rows of every level by their ids. Combinations that are no longer counted apart share one."""
+    groups: dict[int, list[Cell]] = {}
+    for (bucket, dimensions), cell in cells.items():
+        groups.setdefault(bucket << BUCKET_BITS | ids[dimensions], []).append(cell)
+    finer = {place: total(group) for place, group in groups.items()}
+    found: dict[Level, dict[int, Cell]] = {"5s": finer}
+    for level in LEVELS[1:]:
+        finer = found[level] = _coarser(finer, SECONDS[level])
+    return found
+
+
+def _coarser(cells: Mapping[int, Cell], step: int) -> dict[int, Cell]:
+    groups: dict[int, list[Cell]] = {}
+    for place, cell in cells.items():
+        bucket = place >> BUCKET_BITS
+        wider = bucket - bucket % step << BUCKET_BITS | place & _DIMENSIONS
+        if wider in groups:
+            groups[wider].append(cell)
+        else:
+            groups[wider] = [cell]
+    return {place: total(group) for place, group in groups.items()}
+
+
+def numbers(cell: Cell, stored: Histograms | None = None) -> tuple[int | bytes | None, ...]:
+    """A roll-up row but for its key: sums to add, and histograms that hold what is stored already."""
+    histograms = [histogram.to_bytes() or None for histogram in cell.distributions]
+    return (*cell.sums, *(histograms if stored is None else merged(stored, histograms)))
+
+
+def merged(these: Iterable[bytes | None], those: Iterable[bytes | None]) -> Histograms:
+    """Stored histograms added up, each with its counterpart."""
+    return tuple(
+        [
+            (other if one is None else one) if one is None or other is None else merge_two(one, other)
+            for one, other in zip(these, those, strict=True)
+        ]
+    )
+
+
+def snapshot_row(
+    bucket: int, variant: str, delta: Delta, stored: tuple[bytes | None, str] | None = None
+) -> tuple[Any, ...]:
+    """The parameters of snapshot_add: what cannot be added in SQL is added to what is stored here."""
+    latency = delta.latency
+    codes = dict(delta.status_codes)
+    if stored is not None:
+        if stored[0] is not None:
+            latency += latency.from_bytes(stored[0])
+        for code, number in orjson.loads(stored[1]).items():
+            codes[code] = codes.get(code, 0) + number
+    return (
+        bucket,
+        variant,
+        delta.requests,
+        delta.errors,
+        *delta.totals,
+        delta.request_bytes,
+        delta.request_bytes_n,
+        delta.response_bytes,
+        delta.response_bytes_n,
+        latency.to_bytes() or None,
+        *percentiles(latency),
+        orjson.dumps(codes).decode(),
+    )
+
+
+def percentiles(latency: Histogram) -> list[float | None]:
+    """p50, p95 and p99 in ms of a histogram of µs."""
+    return [None if us is None else round(us / 1000, 3) for us in latency.quantiles(*_SHARES)]
