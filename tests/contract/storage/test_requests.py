@@ -60,6 +60,18 @@ async def test_the_same_records_again_change_nothing(store: Store) -> None:
     assert len(await all_of(store)) == 50
 
 
+async def test_new_names_beside_a_repeated_record_are_kept(store: Store) -> None:
+    """After a restart of Redis old records come again, in one batch with new ones."""
+    old = make_event(started_at=MOMENT, model="old")
+    new = make_event(started_at=MOMENT + 1, model="new", upstream="new-upstream", endpoint="embeddings")
+    newer = make_event(started_at=MOMENT + 2, model="newer", upstream="newer-upstream")
+    await store.add([old])
+    assert await store.add([new, old]) == [new]
+    assert await store.add([newer]) == [newer]
+    named = [(event.model, event.upstream, event.endpoint) for event in await all_of(store)]
+    assert named == [(event.model, event.upstream, event.endpoint) for event in (newer, new, old)]
+
+
 async def test_of_a_mixed_batch_only_what_is_new_is_returned(store: Store) -> None:
     events = [make_event(started_at=MOMENT + i) for i in range(6)]
     await store.add(events[::2])

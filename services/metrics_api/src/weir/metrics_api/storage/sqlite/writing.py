@@ -130,6 +130,7 @@ class Writing:
                 self._insert(ids, placed)
             except sqlite3.IntegrityError:
                 self._connection.execute("rollback to rows")
+                self._names.rolled_back()  # what was inserted for these rows is gone with them
             else:
                 return list(events)
             finally:
