@@ -1,6 +1,13 @@
 # The metrics API. Build it from the root of the repository:
 #   docker build --file deploy/docker/metrics-api.Dockerfile --tag weir-metrics-api .
 
+FROM node:24-bookworm-slim AS graphiql
+WORKDIR /build/tools/graphiql
+COPY tools/graphiql/package.json tools/graphiql/package-lock.json tools/graphiql/.npmrc ./
+RUN npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+COPY tools/graphiql ./
+RUN npm run build
+
 FROM python:3.13-slim-bookworm AS build
 ENV UV_PYTHON_DOWNLOADS=never \
     UV_LINK_MODE=copy
@@ -24,6 +31,8 @@ COPY VERSION ./
 COPY libs/events libs/events
 COPY libs/servicekit libs/servicekit
 COPY services/metrics_api services/metrics_api
+COPY --from=graphiql /build/services/metrics_api/src/weir/metrics_api/pages/graphiql \
+    services/metrics_api/src/weir/metrics_api/pages/graphiql
 RUN /build/tools/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
     --wheel-dir wheels ./libs/events ./libs/servicekit ./services/metrics_api \
  && /build/tools/bin/uv pip install --quiet --python /opt/weir/bin/python --no-deps --no-index \

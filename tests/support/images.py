@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 CHECKOUT: Final = Path(__file__).parents[2]
 IMAGES: Final = ("proxy", "metrics-api", "dashboard")
+BY_NODE: Final = {
+    "pages": "frontend/dist",
+    "graphiql": "services/metrics_api/src/weir/metrics_api/pages/graphiql",
+}
+"""What the stages on Node make, by their names; the path is that of the checkout."""
 _OWN_PATH: Final = re.compile(r"(?<![\w./-])/(?:build|opt|srv|var/lib/weir)(?=[/\s:'\"]|$)")
 _STEP_SECONDS: Final = 110.0
 _LEAST_PYTHON: Final = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"
@@ -114,7 +119,7 @@ def built(name: str) -> Image:
     stages = read_dockerfile(CHECKOUT / "deploy/docker" / f"{name}.Dockerfile")
     for stage in stages:
         if stage.base.startswith("node:"):
-            _use_built_pages(root)
+            _use_built(stage.name, root)
         else:
             _build(stage, root)
     shutil.rmtree(root / "build")
@@ -202,11 +207,11 @@ def _run(script: str, root: Path, workdir: Path, environ: Mapping[str, str]) -> 
     assert done.returncode == 0, f"RUN {script}\n{done.stdout}{done.stderr}"
 
 
-def _use_built_pages(root: Path) -> None:
-    """In place of the Node stage: the pages as `make setup` has built them."""
-    pages = CHECKOUT / "frontend/dist"
-    assert (pages / "index.html").is_file(), "build the pages first: make setup"
-    shutil.copytree(pages, root / "build/frontend/dist")
+def _use_built(stage: str, root: Path) -> None:
+    """In place of a Node stage: what it makes, as `make setup` has built it."""
+    made = BY_NODE[stage]
+    assert (CHECKOUT / made).is_dir(), f"build {made} first: make setup"
+    shutil.copytree(CHECKOUT / made, root / "build" / made)
 
 
 def _inside(root: Path, text: str) -> str:

@@ -88,6 +88,8 @@ async def test_the_images_do_the_main_job_together(containers: dict[str, Contain
     page = await fetch(containers["dashboard"].process.url, "GET", "/")
     assert page.status == 200
     assert b"<div id=" in page.body
+    graphiql = await fetch(containers["dashboard"].process.url, "GET", "/graphql")
+    assert graphiql.status == 200, "GraphiQL is in the image"
 
     for container in containers.values():
         health = await fetch(container.health_url, "GET", "/healthz")
@@ -174,9 +176,10 @@ def test_the_three_files_build_in_the_same_way() -> None:
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="no npm on this machine")
-def test_the_lock_of_the_pages_is_taken_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["dashboard", "metrics-api"])
+def test_the_lock_of_the_pages_is_taken_as_it_is(name: str, tmp_path: Path) -> None:
     """`npm ci` refuses a lock that does not fit package.json. The build itself is that of `make setup`."""
-    pages = read_dockerfile(CHECKOUT / "deploy/docker/dashboard.Dockerfile")[0]
+    pages = read_dockerfile(CHECKOUT / "deploy/docker" / f"{name}.Dockerfile")[0]
     files = pages.all("COPY")[0].words[:-1]
     assert all(in_context(file) for file in files)
     for file in files:
@@ -196,6 +199,11 @@ def test_the_lock_of_the_pages_is_taken_as_it_is(tmp_path: Path) -> None:
         ("deploy/locks/proxy.txt", True),
         ("frontend/.npmrc", True),
         ("frontend/src/main.tsx", True),
+        ("tools/graphiql/.npmrc", True),
+        ("tools/graphiql/src/main.jsx", True),
+        ("tools/graphiql/node_modules/react/index.js", False),
+        ("tools/codegen/package.json", False),
+        ("services/metrics_api/src/weir/metrics_api/pages/graphiql/graphiql.js", False),
         (".env", False),
         ("proxy.env", False),
         ("data/weir.db", False),

@@ -14,6 +14,7 @@ from weir.servicekit.errors import problems
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -37,7 +38,38 @@ async def test_every_file_is_served_and_loads_nothing_from_elsewhere(
     assert "style=" not in text, "the policy allows no inline style"
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text)
     for loaded in re.findall(r'(?:src|from|stylesheet" href)=? ?"([^"]+)"', text):
-        assert loaded.rpartition("/")[2] in serve.FILES, loaded
+        assert loaded.rpartition("/")[2] in serve.FILES | serve.GRAPHIQL, loaded
+
+
+@pytest.mark.parametrize("name", sorted(serve.GRAPHIQL))
+async def test_graphiql_is_served_compressed_and_fits_the_policy(
+    client: TestClient[Any, Any], name: str
+) -> None:
+    assert (serve.GRAPHIQL_FOLDER / name).is_file(), "build it first: make setup"
+    answer = await client.get(f"/api/docs/{name}", headers={"Accept-Encoding": "gzip"})
+    assert (answer.status, answer.headers["Content-Encoding"]) == (200, "gzip")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.content_type == {"js": "text/javascript", "css": "text/css"}[name.rpartition(".")[2]]
+    text = await answer.text()
+    assert len(text) > 10_000
+    assert not re.search(r"@font-face|@import|url\(.?https?:|new Function|\beval\(", text)
+    tag = answer.headers["ETag"]
+    again = await client.get(f"/api/docs/{name}", headers={"Accept-Encoding": "gzip", "If-None-Match": tag})
+    assert again.status == 304
+
+
+async def test_without_graphiql_the_page_says_how_to_build_it(tmp_path: Path) -> None:
+    app = web.Application(middlewares=[problems])
+    app.router.add_get("/graphql", serve.graphql_page(tmp_path))
+    async with TestClient(TestServer(app)) as client:
+        missing = await client.get("/graphql")
+        assert missing.status == 503
+        assert "make setup" in await missing.text()
+        for name in serve.GRAPHIQL:
+            (tmp_path / name).touch()
+        built = await client.get("/graphql")
+        assert built.status == 200
+        assert "/api/docs/graphiql.js" in await built.text()
 
 
 async def test_the_policy_allows_only_own_files(client: TestClient[Any, Any]) -> None:

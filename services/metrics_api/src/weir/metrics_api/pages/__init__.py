@@ -1,1 +1,1 @@
-"""Pages for people who read or try the API: plain files, nothing from elsewhere, no build."""
+"""Pages for people who read or try the API: local files, nothing from elsewhere."""

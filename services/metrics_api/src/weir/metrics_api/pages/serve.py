@@ -1,13 +1,13 @@
-"""`/api/docs` and the page of `/graphql`, from the files beside this one."""
+"""`/api/docs` and the page of `/graphql`: files beside this one, and GraphiQL as `tools/graphiql` built it."""
 
 from __future__ import annotations
 
 from functools import cache
 from http import HTTPStatus
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from weir.servicekit.errors import ProblemError
 
@@ -25,31 +25,59 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 _TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
-FILES: Final = frozenset({"api.html", "api.js", "graphql.html", "graphql.js", "page.css", "elements.js"})
+_HERE: Final = Path(__file__).parent
+FILES: Final = frozenset(
+    {"api.html", "api.js", "graphql.html", "graphql-not-built.html", "page.css", "elements.js"}
+)
+GRAPHIQL: Final = frozenset({"graphiql.js", "graphiql.css"})
+GRAPHIQL_FOLDER: Final = _HERE / "graphiql"
 
 
-@cache
-def _read(name: str) -> bytes:
-    return files("weir.metrics_api.pages").joinpath("files", name).read_bytes()
-
-
-def page(name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+def page(name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """A handler that answers with one of the files."""
 
-    async def handler(_request: web.Request) -> web.Response:
-        return _file(name)
+    async def handler(_request: web.Request) -> web.StreamResponse:
+        return _own(name)
 
     return handler
 
 
-async def get_file(request: web.Request) -> web.Response:
+def graphql_page(graphiql: Path = GRAPHIQL_FOLDER) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """A handler that answers with GraphiQL, or with how to build it."""
+
+    async def handler(_request: web.Request) -> web.StreamResponse:
+        if all((graphiql / name).is_file() for name in GRAPHIQL):
+            return _own("graphql.html")
+        return _own("graphql-not-built.html", HTTPStatus.SERVICE_UNAVAILABLE)
+
+    return handler
+
+
+async def get_file(request: web.Request) -> web.StreamResponse:
     """What the pages load."""
     name = request.match_info["name"]
-    if name not in FILES:
-        raise ProblemError(HTTPStatus.NOT_FOUND, "not_found", "There is no such file.")
-    return _file(name)
+    if name in FILES:
+        return _own(name)
+    if name in GRAPHIQL and (GRAPHIQL_FOLDER / name).is_file():
+        headers = {
+            **_HEADERS,
+            hdrs.CONTENT_TYPE: f"{_type(name)}; charset=utf-8",
+            hdrs.VARY: "Accept-Encoding",
+        }
+        return web.FileResponse(GRAPHIQL_FOLDER / name, headers=headers)  # with the .gz beside it
+    raise ProblemError(HTTPStatus.NOT_FOUND, "not_found", "There is no such file.")
 
 
-def _file(name: str) -> web.Response:
-    kind = _TYPES[name.rpartition(".")[2]]
-    return web.Response(body=_read(name), content_type=kind, charset="utf-8", headers=_HEADERS)
+def _own(name: str, status: int = HTTPStatus.OK) -> web.Response:
+    return web.Response(
+        status=status, body=_read(name), content_type=_type(name), charset="utf-8", headers=_HEADERS
+    )
+
+
+@cache
+def _read(name: str) -> bytes:
+    return (_HERE / "files" / name).read_bytes()
+
+
+def _type(name: str) -> str:
+    return _TYPES[name.rpartition(".")[2]]
