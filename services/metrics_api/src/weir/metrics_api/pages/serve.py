@@ -1,4 +1,4 @@
-"""`/api/docs` and the page of `/graphql`: files beside this one, and GraphiQL as `tools/graphiql` built it."""
+"""`/api/docs` and the page of `/graphql`: files beside this one, and GraphiQL built by `tools/graphiql`."""
 
 from __future__ import annotations
 
