@@ -105,6 +105,18 @@ def test_only_acknowledged_and_finished_segments_are_freed(tmp_path: Path) -> No
     assert not list(tmp_path.glob("*.segment"))
 
 
+def test_a_writer_that_came_and_died_while_nothing_was_read_is_not_forgotten(tmp_path: Path) -> None:
+    """Redis was away for all of its life."""
+    reading = reader(tmp_path)
+    reading.follow("w1")
+    journal = writer(tmp_path)
+    journal.append(b"one")
+    journal.close()
+    reading.ended("w1")
+    reading.free()
+    assert reading.read(10).payloads == [b"one"]
+
+
 def test_segments_are_kept_for_a_while_after_the_acknowledgement(tmp_path: Path) -> None:
     journal = writer(tmp_path)
     journal.append(b"one")

@@ -133,6 +133,7 @@ class JournalReader:
         """Delete the segments that are acknowledged whole and older than the time to keep."""
         oldest = self._now() - self._keep_seconds
         for writer in list(self._writers.values()):
+            self._discover(writer)  # Redis may have been away, and nothing read, for all of its life
             while writer.segments:
                 segment = writer.segments[0]
                 done = segment.complete and segment.acknowledged_to == segment.read_to
