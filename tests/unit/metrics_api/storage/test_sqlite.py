@@ -20,6 +20,7 @@ from weir.metrics_api.storage.sqlite import SqliteStore, threads
 from weir.metrics_api.storage.sqlite.dictionary import Combinations, Names
 from weir.metrics_api.storage.sqlite.opening import open_reader, open_writer
 from weir.metrics_api.storage.sqlite.threads import ReaderThreads
+from weir.metrics_api.storage.sqlite.trouble import DatabaseFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,7 +112,7 @@ async def test_a_question_that_takes_too_long_is_ended(
 ) -> None:
     open_writer(tmp_path / "weir.db").close()
     monkeypatch.setattr(threads, "QUERY_SECONDS", 0.05)
-    readers = ReaderThreads(tmp_path / "weir.db", readers=1)
+    readers = ReaderThreads(DatabaseFile(tmp_path / "weir.db"), readers=1)
 
     def endless(connection: sqlite3.Connection) -> Any:
         text = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"

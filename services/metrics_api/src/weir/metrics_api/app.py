@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -42,7 +43,7 @@ from weir.metrics_api.rest.context import (
 from weir.metrics_api.scrape.scraper import Scraper
 from weir.metrics_api.storage.port import StorageError, Store
 from weir.metrics_api.storage.postgres import PostgresStore
-from weir.metrics_api.storage.sqlite import SqliteStore
+from weir.metrics_api.storage.sqlite import SqliteStore, ownership
 from weir.servicekit.clock import Clock, SystemClock
 from weir.servicekit.errors import problems as problem_documents
 from weir.servicekit.health import Check, healthz, readyz
@@ -91,9 +92,13 @@ def create_app(settings: MetricsApiSettings, clock: Clock | None = None) -> web.
 
 
 async def _storage(app: web.Application) -> AsyncIterator[None]:
-    app[STORE] = store = await _open(app[SETTINGS])
-    yield
-    await store.close()
+    settings = app[SETTINGS]
+    with ExitStack() as owned:
+        if settings.postgres_url is None:
+            owned.enter_context(ownership.owned(settings.database_path))
+        app[STORE] = store = await _open(settings)
+        yield
+        await store.close()
 
 
 async def _open(settings: MetricsApiSettings) -> Store:

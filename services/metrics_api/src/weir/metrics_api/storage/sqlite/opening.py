@@ -1,8 +1,13 @@
-"""Opening the database file: it is checked before it is trusted, and never replaced."""
+"""Opening the database file: it is checked before it is trusted, and never replaced.
+
+A commit is on the disk before it counts (`synchronous = full`): what is acknowledged to Redis after it
+survives the loss of power, too. That is one fsync a batch.
+"""
 
 from __future__ import annotations
 
-import logging
+import errno
+import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Final
@@ -12,21 +17,19 @@ from sqlite_utils import Database, Migrations
 from weir.metrics_api.storage.migrations import migrations
 from weir.metrics_api.storage.port import StorageStartError
 from weir.metrics_api.storage.sqlite import functions
+from weir.metrics_api.storage.sqlite.trouble import damaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-logger = logging.getLogger(__name__)
-
 MIGRATION_SET: Final = "weir"
-BUSY_SECONDS: Final = 5.0
+BUSY_SECONDS: Final = 2.0
+"""How long a statement waits for another process before it fails, to be tried again."""
 CHECK_SECONDS: Final = 2.0
-"""A large file is not checked to its end at start: it must be up again soon after a crash."""
-_CORRUPT: Final = (
-    "{path} is damaged ({reason}). Weir does not write to it and does not replace it. Restore a backup; or "
-    "save what is left with: sqlite3 {path} .recover | sqlite3 recovered.db; or move it away to start empty"
-)
+"""A large file is not checked to its end at start: it must be up soon after a crash. `inspection` does."""
+WAL_BYTES: Final = 64 * 2**20
+"""The write-ahead log may grow beyond it for a while and is cut back to it."""
 _PROGRESS_STEPS: Final = 10_000
 
 
@@ -40,18 +43,75 @@ def open_writer(path: Path, steps: Mapping[str, str] | None = None) -> sqlite3.C
     Raises:
         StorageStartError: the file cannot be used; the message says why and what to do.
     """
+    return open_checked(path, steps)[0]
+
+
+def open_checked(path: Path, steps: Mapping[str, str] | None = None) -> tuple[sqlite3.Connection, bool]:
+    """The same, and whether all of the file was checked."""
+    known = migrations() if steps is None else steps
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not _is_there(path):
+            _make(path, known)
+    except OSError as error:
+        raise StorageStartError(_cannot_open(path, error)) from None
+    return _open(path, known)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is a database. What a database has left behind is none, and no place for a new one.
+
+    Raises:
+        StorageStartError: there is only a part of one.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if not path.exists():
+        if log.exists() and log.stat().st_size:
+            raise StorageStartError(
+                f"{path} is missing, but its write-ahead log {log.name} is there: put the database back, "
+                "restore a backup (weir restore), or move the log away to start empty"
+            )
+        return False
+    if path.is_file() and path.stat().st_size == 0:
+        raise StorageStartError(damaged(path, "it is empty: 0 bytes"))
+    return True
+
+
+def _make(path: Path, steps: Mapping[str, str]) -> None:
+    """A new database appears under its name only when it is whole."""
+    draft = path.with_name(f"{path.name}.new")
+    for left in (draft, *(draft.with_name(f"{draft.name}{end}") for end in ("-wal", "-shm"))):
+        left.unlink(missing_ok=True)
+    connection, _ = _open(draft, steps)
+    connection.close()
+    draft.rename(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that the names in a folder survive the loss of power."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _open(path: Path, steps: Mapping[str, str]) -> tuple[sqlite3.Connection, bool]:
+    if path.exists() and not os.access(path, os.W_OK):  # SQLite would open it for reading, without a word
+        raise StorageStartError(_cannot_open(path, PermissionError(errno.EACCES, "it is read-only")))
+    try:
         connection = _connect(path)
     except (OSError, sqlite3.OperationalError) as error:
         raise StorageStartError(_cannot_open(path, error)) from None
     try:
-        _check(connection, path)
+        whole = _check(connection, path)
         connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = normal")
+        connection.execute("pragma synchronous = full")
         connection.execute("pragma wal_autocheckpoint = 4000")
+        connection.execute(f"pragma journal_size_limit = {WAL_BYTES}")
         connection.execute("pragma cache_size = -32768")
-        _migrate(connection, path, migrations() if steps is None else steps)
+        migrate(connection, path, steps)
     except _MigrationError as error:
         connection.close()
         raise StorageStartError(
@@ -62,11 +122,11 @@ def open_writer(path: Path, steps: Mapping[str, str] | None = None) -> sqlite3.C
         raise StorageStartError(_cannot_open(path, error)) from None
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise StorageStartError(_CORRUPT.format(path=path, reason=error)) from None
+        raise StorageStartError(damaged(path, error)) from None
     except BaseException:
         connection.close()
         raise
-    return connection
+    return connection, whole
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -83,11 +143,12 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
     connection.execute("pragma temp_store = memory")
     functions.register(connection)
+    functions.spare_adaptation()
     return connection
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file that is damaged, as far as can be seen in CHECK_SECONDS."""
+def _check(connection: sqlite3.Connection, path: Path) -> bool:
+    """Refuse a file that is damaged, as far as can be seen in CHECK_SECONDS; whether that was all of it."""
     deadline = time.monotonic() + CHECK_SECONDS
     connection.set_progress_handler(lambda: time.monotonic() > deadline, _PROGRESS_STEPS)
     try:
@@ -95,15 +156,20 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     except sqlite3.OperationalError as error:
         if "interrupted" not in str(error):
             raise
-        logger.info("database is large: only part of it was checked", extra={"path": str(path)})
-        return
+        return False
     finally:
         connection.set_progress_handler(None, 0)
     if row[0] != "ok":
-        raise StorageStartError(_CORRUPT.format(path=path, reason=str(row[0]).replace("\n", " ")))
+        raise StorageStartError(damaged(path, row[0]))
+    return True
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, steps: Mapping[str, str]) -> None:
+def migrate(connection: sqlite3.Connection, path: Path, steps: Mapping[str, str]) -> None:
+    """Take the steps of the schema that have not been taken.
+
+    Raises:
+        StorageStartError: it is not a database of Weir's, or of a newer version.
+    """
     database = Database(connection)
     tables = set(database.table_names())
     known = Migrations(MIGRATION_SET)
@@ -150,11 +216,12 @@ def _statements(text: str) -> list[str]:
 
 
 def _cannot_open(path: Path, error: Exception) -> str:
-    folder = path.parent
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     if "locked" in reason:
         return f"{path} is locked by another process ({reason}); stop that one, or set WEIR_DATABASE_URL"
+    if "full" in reason or getattr(error, "errno", None) == errno.ENOSPC:
+        return f"cannot open the database {path}: {reason}; make room on the disk it is on"
     return (
-        f"cannot open the database {path}: {reason}; make {folder} writable for this user, "
-        "or set WEIR_DATA_DIR or WEIR_DATABASE_URL"
+        f"cannot open the database {path}: {reason}; make {path.parent} and all in it writable for this "
+        "user, or set WEIR_DATA_DIR or WEIR_DATABASE_URL"
     )

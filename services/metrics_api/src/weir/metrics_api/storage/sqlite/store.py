@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from typing import TYPE_CHECKING, Final, Self
 
 from weir.metrics_api.storage.port import UnstorableRecordError
 from weir.metrics_api.storage.sqlite import asking
-from weir.metrics_api.storage.sqlite.opening import open_writer
+from weir.metrics_api.storage.sqlite.inspection import Inspection
+from weir.metrics_api.storage.sqlite.opening import open_checked
 from weir.metrics_api.storage.sqlite.threads import ReaderThreads, WriterThread
+from weir.metrics_api.storage.sqlite.trouble import DatabaseFile
 from weir.metrics_api.storage.sqlite.writing import Writing
 
 if TYPE_CHECKING:
@@ -42,10 +45,12 @@ class SqliteStore:
 
     kind = "sqlite"
 
-    def __init__(self, writing: Writing, readers: ReaderThreads) -> None:
+    def __init__(self, file: DatabaseFile, writing: Writing, inspection: Inspection | None) -> None:
+        self._file = file
         self._writing = writing
-        self._writer = WriterThread()
-        self._readers = readers
+        self._writer = WriterThread(file)
+        self._readers = ReaderThreads(file)
+        self._inspection = inspection
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -54,10 +59,14 @@ class SqliteStore:
         Raises:
             StorageStartError: it cannot be used; the message says why and what to do.
         """
-        return cls(Writing(open_writer(path)), ReaderThreads(path))
+        connection, whole = open_checked(path)
+        file = DatabaseFile(path)
+        return cls(file, Writing(connection), None if whole else Inspection(file))
 
     async def close(self) -> None:
-        await self._writer.run(self._writing.close)
+        if self._inspection is not None:
+            await asyncio.to_thread(self._inspection.close)
+        await self._writer.run_last(self._writing.close)
         self._writer.close()
         self._readers.close()
 
@@ -115,4 +124,5 @@ class SqliteStore:
         return await self._readers.run(asking.size)
 
     async def check(self) -> None:
+        self._file.confirm()
         await self._readers.run(asking.check)
