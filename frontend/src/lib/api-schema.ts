@@ -78,6 +78,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/pipeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where every accepted request is
+         * @description The reconciliation. At rest, `accepted` is the sum of the others; a record that moves while it is counted may be counted in two places, but never in none. `unaccounted` is what has been in none of them for 20 s.
+         */
+        get: operations["getPipeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/requests": {
         parameters: {
             query?: never;
@@ -582,6 +602,89 @@ export interface components {
             p50: number | null;
             p95: number | null;
             p99: number | null;
+        };
+        /**
+         * Pipeline
+         * @description Where every accepted request is, and how far reading is behind.
+         */
+        Pipeline: {
+            /** @description Dead letters that wait to be replayed or dropped. */
+            dead_letters: number | null;
+            /** @description Entries in Redis that are not stored. */
+            lag_entries: number | null;
+            /** @description Age of the oldest of them; 0 when there is none. */
+            lag_seconds: number | null;
+            /** @description Lives that have ended well and are only in the total. */
+            not_listed: number;
+            /** @description Unix ms. */
+            now: number;
+            /** @description Proxies that live, those that ended with something under way or unaccounted, and the newest others; by name, newest life first. */
+            proxies: components["schemas"]["PipelineLife"][] | null;
+            /** @description Over all lives of all proxies, since accounts are kept. */
+            total: components["schemas"]["PipelineNumbers"];
+            /** @description Why a number of the total, or a list, is null, by its name. */
+            unknown: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * PipelineLife
+         * @description One life of one proxy, from start to end. The proxy's own numbers are as of its last report.
+         */
+        PipelineLife: {
+            /** @description Requests of which each gets exactly one row. */
+            accepted: number | null;
+            /** @description Whether it reported itself in the last 15 s. */
+            alive: boolean;
+            boot_id: string;
+            /** @description It has ended, and nothing of it is under way any more. */
+            closed: boolean;
+            /** @description Requests that were in flight in a process that died: each has a row. */
+            crashed: number;
+            /** @description Records that cannot be stored and were put aside; replayed ones no more. */
+            dead_lettered: number | null;
+            /** @description Records that a proxy gave up and counted: its journal was full or damaged. */
+            dropped: number | null;
+            /** @description Of them, not finished yet. */
+            in_flight: number | null;
+            /** @description Records on a proxy's disk that Redis has not confirmed. */
+            in_journal: number | null;
+            in_journal_bytes: number | null;
+            /** @description Records in Redis that are not stored. */
+            in_stream: number | null;
+            proxy_id: string;
+            /** @description When it last gave these numbers, Unix ms by the proxy's clock. */
+            reported_at: number;
+            /** @description Rows written, those included that retention has deleted since. */
+            stored: number | null;
+            /** @description Requests of which nobody knows where they are. 0, or something is broken. */
+            unaccounted: number | null;
+            /** @description Why a number is null, by its name. */
+            unknown: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * PipelineNumbers
+         * @description Requests by where they are. A number that is not known is null.
+         */
+        PipelineNumbers: {
+            /** @description Requests of which each gets exactly one row. */
+            accepted: number | null;
+            /** @description Records that cannot be stored and were put aside; replayed ones no more. */
+            dead_lettered: number | null;
+            /** @description Records that a proxy gave up and counted: its journal was full or damaged. */
+            dropped: number | null;
+            /** @description Of them, not finished yet. */
+            in_flight: number | null;
+            /** @description Records on a proxy's disk that Redis has not confirmed. */
+            in_journal: number | null;
+            /** @description Records in Redis that are not stored. */
+            in_stream: number | null;
+            /** @description Rows written, those included that retention has deleted since. */
+            stored: number | null;
+            /** @description Requests of which nobody knows where they are. 0, or something is broken. */
+            unaccounted: number | null;
         };
         /**
          * Problem
@@ -1227,6 +1330,53 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MetricSnapshot"][];
+                };
+            };
+            /** @description A parameter is wrong; `detail` names it and says what to write. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Asked under a host name that is not expected. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Database or Redis do not answer now, or the question took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getPipeline: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where every accepted request is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pipeline"];
                 };
             };
             /** @description A parameter is wrong; `detail` names it and says what to write. */

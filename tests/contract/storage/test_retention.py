@@ -38,7 +38,7 @@ LEVELS: tuple[Level, ...] = ("5s", "1m", "1h", "1d")
 def timetable(store: Store, clock: HeldClock, kept: str) -> Jobs:
     settings = load(MetricsApiSettings, {"WEIR_RETENTION_REQUESTS": kept})
     unused = cast("Any", None)
-    return Jobs(settings, store, unused, unused, clock, unused, unused)
+    return Jobs(settings, store, unused, unused, clock, unused, unused, unused)
 
 
 def traffic(days: int, a_day: int = 20) -> list[RequestEvent]:

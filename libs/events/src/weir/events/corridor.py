@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from redis.exceptions import RedisError, ResponseError
 
+from weir.events.accounts import forget, read_accounts
 from weir.events.heartbeat import read_all
-from weir.events.stream import DEAD, GROUP, REQUESTS
+from weir.events.stream import DEAD, DEAD_COUNTS, GROUP, REQUESTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from redis.asyncio import Redis
 
+    from weir.events.accounts import Account
     from weir.events.heartbeat import Heartbeat
 
 _MICRO = 1_000_000
+COUNTED_BY_HAND: Final = 500
+"""Entries looked at to count them where Redis does not."""
+T = TypeVar("T")
 
 
 class CorridorError(Exception):
@@ -31,13 +36,35 @@ class StreamState:
     entries: int
     """Entries that the stream holds, read ones that are not trimmed yet included."""
     unread: int | None
-    """Entries that no consumer has been given; None where Redis (before 7.0) cannot count them."""
+    """Entries that no consumer has been given; None where they are too many for a Redis before 7.0."""
+    unread_at_least: int
     pending: int
     """Entries given to a consumer and not acknowledged."""
     lag_seconds: float
     """Age of the oldest entry that is not stored, by the clock of Redis; 0 when all are."""
     consumers: int
     dead_letters: int
+
+    @property
+    def waiting_at_most(self) -> int:
+        """Entries that are not acknowledged; more than there are only where Redis cannot count them."""
+        return self.entries if self.unread is None else self.unread + self.pending
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Where records are between the proxies and us.
+
+    A record only ever moves from one of these to the next, and they were read in this order: one that is in
+    an account is found in at least one of the others, or has reached the database since.
+    """
+
+    accounts: Sequence[Account]
+    alive: Mapping[str, int]
+    """When each life that reports itself did so last, µs since the epoch."""
+    stream: StreamState
+    put_aside: Mapping[str, int]
+    """Dead letters of each life, those that were dropped since included."""
 
 
 class Corridor:
@@ -52,10 +79,8 @@ class Corridor:
         Raises:
             CorridorError: Redis is away.
         """
-        try:
-            return sorted(await read_all(self._redis), key=lambda beat: beat.proxy_id)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise CorridorError(str(error) or type(error).__name__) from error
+        beats = await _asked(lambda: read_all(self._redis))
+        return sorted(beats, key=lambda beat: beat.proxy_id)
 
     async def stream(self) -> StreamState:
         """Where the stream and its readers are.
@@ -63,31 +88,72 @@ class Corridor:
         Raises:
             CorridorError: Redis is away.
         """
-        try:
-            return await self._stream()
-        except (RedisError, OSError, TimeoutError) as error:
-            raise CorridorError(str(error) or type(error).__name__) from error
+        return await _asked(self._stream)
+
+    async def passage(self) -> Passage:
+        """Where records are. To be followed by a look into the database.
+
+        Raises:
+            CorridorError: Redis is away.
+        """
+        return await _asked(self._passage)
+
+    async def forget(self, accounts: Sequence[Account]) -> None:
+        """Remove accounts that are stored elsewhere.
+
+        Raises:
+            CorridorError: Redis is away.
+        """
+        await _asked(lambda: forget(self._redis, accounts))
+
+    async def _passage(self) -> Passage:
+        beats = await read_all(self._redis)
+        accounts = await read_accounts(self._redis)
+        before = await self._put_aside()  # a letter that is replayed meanwhile goes back into the stream
+        stream = await self._stream()
+        after = await self._put_aside()
+        return Passage(
+            accounts=accounts,
+            alive={f"{beat.proxy_id}/{beat.boot_id}": beat.sent_at for beat in beats},
+            stream=stream,
+            put_aside={one: max(before.get(one, 0), after.get(one, 0)) for one in {*before, *after}},
+        )
+
+    async def _put_aside(self) -> dict[str, int]:
+        counts = cast("dict[bytes, bytes]", await self._redis.hgetall(DEAD_COUNTS))
+        return {one.decode(errors="replace"): int(count) for one, count in counts.items()}
 
     async def _stream(self) -> StreamState:
         dead = await self._redis.xlen(DEAD)
         group = await self._group()
         if group is None:
-            return StreamState(0, 0, 0, 0.0, 0, dead)
+            entries = await self._redis.xlen(REQUESTS)
+            return StreamState(entries, entries, entries, 0, await self._oldest_age(), 0, dead)
         delivered: bytes = group["last-delivered-id"]
-        waiting = cast("list[Any]", await self._redis.xrange(REQUESTS, f"({delivered.decode()}", count=1))
-        unread = cast("int | None", group.get("lag")) if waiting else 0
+        lag = cast("int | None", group.get("lag"))
+        waiting = await self._after(delivered, 1 if lag is not None else COUNTED_BY_HAND)
+        unread = lag if waiting and lag is not None else len(waiting)
         oldest = [waiting[0][0]] if waiting else []
         if group["pending"]:
             summary = await self._redis.xpending(REQUESTS, GROUP)
             oldest += [summary["min"]] if summary["min"] else []
         return StreamState(
             entries=await self._redis.xlen(REQUESTS),
-            unread=unread,
+            unread=None if lag is None and unread == COUNTED_BY_HAND else unread,
+            unread_at_least=unread,
             pending=group["pending"],
             lag_seconds=await self._age(min(map(_written_ms, oldest))) if oldest else 0.0,
             consumers=group["consumers"],
             dead_letters=dead,
         )
+
+    async def _after(self, delivered: bytes, at_most: int) -> list[Any]:
+        """The oldest entries that no consumer has been given."""
+        return cast("list[Any]", await self._redis.xrange(REQUESTS, f"({delivered.decode()}", count=at_most))
+
+    async def _oldest_age(self) -> float:
+        first = await self._after(b"0-0", 1)
+        return await self._age(_written_ms(first[0][0])) if first else 0.0
 
     async def _group(self) -> dict[str, Any] | None:
         try:
@@ -99,6 +165,13 @@ class Corridor:
     async def _age(self, written_ms: int) -> float:
         seconds, micros = await self._redis.time()
         return max(0.0, seconds + micros / _MICRO - written_ms / 1000)
+
+
+async def _asked(question: Callable[[], Awaitable[T]]) -> T:
+    try:
+        return await question()
+    except (RedisError, OSError, TimeoutError) as error:
+        raise CorridorError(str(error) or type(error).__name__) from error
 
 
 def _written_ms(identifier: bytes) -> int:

@@ -24,15 +24,27 @@ from weir.metrics_api.graphql.door import graphql, sdl
 from weir.metrics_api.graphql.schema import Graph
 from weir.metrics_api.ingest.consumer import Consumer
 from weir.metrics_api.ingest.progress import Progress
+from weir.metrics_api.ingest.watch import PipelineWatch
 from weir.metrics_api.jobs import Jobs
 from weir.metrics_api.live.hub import Hub
 from weir.metrics_api.pages import serve as pages
+from weir.metrics_api.reports.pipeline import Reconciliation
 from weir.metrics_api.reports.reports import Reports
-from weir.metrics_api.rest import charts, dashboard, events, installation, openapi, problems, requests
+from weir.metrics_api.rest import (
+    charts,
+    dashboard,
+    events,
+    installation,
+    openapi,
+    pipeline,
+    problems,
+    requests,
+)
 from weir.metrics_api.rest.context import (
     BUS,
     CLOCK,
     HUB,
+    RECONCILIATION,
     SETTINGS,
     STARTED_AT,
     STORE,
@@ -56,6 +68,7 @@ if TYPE_CHECKING:
 
     from weir.metrics_api.settings import MetricsApiSettings
 
+WATCH: Final = web.AppKey("watch", PipelineWatch)
 GRAPH: Final = web.AppKey("graph", Graph)
 OWN_NAME: Final = "metrics-api"
 """What it is called among its containers."""
@@ -84,7 +97,7 @@ def create_app(settings: MetricsApiSettings, clock: Clock | None = None) -> web.
     app[STARTED_AT] = now_ms(app)
     app[GRAPH] = Graph(introspection=settings.graphql_introspection, suggestions=settings.graphql_suggestions)
     app.cleanup_ctx.append(_storage)
-    app.cleanup_ctx.append(_redis(progress))
+    app.cleanup_ctx.append(_redis(progress, registry))
     app.on_shutdown.append(_end_streams)
     app.on_response_prepare.append(_name_no_versions)
     _route(app, progress, registry)
@@ -107,7 +120,9 @@ async def _open(settings: MetricsApiSettings) -> Store:
     return SqliteStore.open(settings.database_path)
 
 
-def _redis(progress: Progress) -> Callable[[web.Application], AsyncIterator[None]]:
+def _redis(
+    progress: Progress, registry: CollectorRegistry
+) -> Callable[[web.Application], AsyncIterator[None]]:
     async def connected(app: web.Application) -> AsyncIterator[None]:
         settings = app[SETTINGS]
         redis = stream.client(settings.redis_url)
@@ -115,13 +130,24 @@ def _redis(progress: Progress) -> Callable[[web.Application], AsyncIterator[None
         listening = stream.client(settings.redis_url, block=5.0)
         reader = stream.StreamReader(redis, reading, consumer_name(settings))
         app[HUB] = hub = Hub(redis, listening)
-        app[BUS] = Corridor(redis)
+        app[BUS] = corridor = Corridor(redis)
+        app[RECONCILIATION] = Reconciliation(corridor, app[STORE], app[CLOCK].monotonic)
+        app[WATCH] = watch = PipelineWatch(app[RECONCILIATION], app[CLOCK], registry)
         tasks = BackgroundTasks()
         async with httpx.AsyncClient(follow_redirects=False, timeout=settings.scrape_timeout) as client:
             app[TARGETS] = scraper = Scraper(
                 settings.scrape_targets, settings.scrape_timeout, app[CLOCK], client
             )
-            jobs = Jobs(settings, app[STORE], redis, reader, app[CLOCK], scraper.scrape, progress.backlog.set)
+            jobs = Jobs(
+                settings,
+                app[STORE],
+                redis,
+                reader,
+                app[CLOCK],
+                scraper.scrape,
+                progress.backlog.set,
+                watch.look,
+            )
             tasks.keep_running("ingest", Consumer(reader, app[STORE], progress).run)
             tasks.keep_running("live", hub.run)
             jobs.start(tasks)
@@ -161,7 +187,13 @@ def _route(app: web.Application, progress: Progress, registry: CollectorRegistry
             web.get("/healthz", healthz),
             web.get(
                 "/readyz",
-                readyz({"redis": _check_redis(progress), "database": _check_database(app, progress)}),
+                readyz(
+                    {
+                        "redis": _check_redis(progress),
+                        "database": _check_database(app, progress),
+                        "pipeline": _check_pipeline(app),
+                    }
+                ),
             ),
             web.get("/metrics", metrics),
             web.get("/api/status", dashboard.get_status),
@@ -169,6 +201,7 @@ def _route(app: web.Application, progress: Progress, registry: CollectorRegistry
             web.get("/api/config", dashboard.get_config),
             web.get("/api/setup", installation.get_setup),
             web.get("/api/system", installation.get_system),
+            web.get("/api/pipeline", pipeline.get_pipeline),
             web.get("/api/events", events.get_events),
             web.get("/api/requests", requests.list_requests),
             web.get("/api/requests/{id}", requests.get_request),
@@ -193,6 +226,13 @@ def _check_redis(progress: Progress) -> Callable[[], Awaitable[Check]]:
     async def check() -> Check:
         trouble = progress.redis_trouble
         return Check(ok=trouble is None, detail=trouble or "connected", essential=False)
+
+    return check
+
+
+def _check_pipeline(app: web.Application) -> Callable[[], Awaitable[Check]]:
+    async def check() -> Check:
+        return await app[WATCH].check()
 
     return check
 

@@ -11,6 +11,7 @@ import msgspec
 import orjson
 from redis.exceptions import RedisError
 
+from weir.events.corridor import CorridorError
 from weir.events.heartbeat import read_all
 from weir.metrics_api.metrics.dimension import PRODUCTION
 from weir.metrics_api.reports.snapshot import complete_snapshots
@@ -58,6 +59,7 @@ class Jobs:
     clock: Clock
     scrape: Callable[[], Awaitable[None]]
     note_backlog: Callable[[int], None]
+    reconcile: Callable[[], Awaitable[None]]
 
     def timetable(self) -> list[Job]:
         return [
@@ -65,6 +67,7 @@ class Jobs:
             Job("publish snapshots", BUCKET, self.publish_snapshots, offset=INGEST_LAG_SECONDS),
             Job("scrape targets", self.settings.scrape_interval, self.scrape),
             Job("trim the stream", 10, self.trim),
+            Job("reconcile", BUCKET, self.reconcile, offset=2),
             Job("delete old data", 60, self.expire, offset=17),
             Job("delete old requests", 60, self.expire_requests, offset=37),
             Job("tidy the database", 300, self.store.tidy, offset=43),
@@ -119,7 +122,7 @@ class Jobs:
             await asyncio.sleep(self._until_due(job))
             try:
                 await job.work()
-            except (RedisError, OSError, TimeoutError, StorageError) as error:
+            except (RedisError, CorridorError, OSError, TimeoutError, StorageError) as error:
                 if not failing:
                     logger.warning("job failed, trying again", extra={"job": job.name, "reason": str(error)})
                 failing = True

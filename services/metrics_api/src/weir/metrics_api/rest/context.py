@@ -9,6 +9,7 @@ from aiohttp import web
 
 from weir.metrics_api.live.hub import Hub
 from weir.metrics_api.reports.installation import Bus
+from weir.metrics_api.reports.pipeline import Reconciliation
 from weir.metrics_api.settings import MetricsApiSettings
 from weir.metrics_api.storage.port import Store
 from weir.servicekit.clock import Clock
@@ -28,6 +29,7 @@ STORE: Final[web.AppKey[Store]] = web.AppKey("store", Store)
 HUB: Final = web.AppKey("hub", Hub)
 TARGETS: Final[web.AppKey[Targets]] = web.AppKey("targets", Targets)
 BUS: Final[web.AppKey[Bus]] = web.AppKey("bus", Bus)
+RECONCILIATION: Final = web.AppKey("reconciliation", Reconciliation)
 STARTED_AT: Final = web.AppKey("started_at", int)
 """Unix ms."""
 CLOCK: Final[web.AppKey[Clock]] = web.AppKey("clock", Clock)

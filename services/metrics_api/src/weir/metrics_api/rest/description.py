@@ -11,6 +11,7 @@ from weir.metrics_api.answers.health import Health, Readiness
 from weir.metrics_api.answers.installation import Setup, System
 from weir.metrics_api.answers.live import EventMessage
 from weir.metrics_api.answers.numbers import Catalog, Series, Summary
+from weir.metrics_api.answers.pipeline import Pipeline
 from weir.metrics_api.answers.request import Request, RequestPage
 from weir.metrics_api.live.listener import TOPICS
 from weir.metrics_api.metrics.catalog import CATALOG
@@ -179,4 +180,14 @@ ENDPOINTS: Final = (
     Endpoint("/readyz", "getReadiness", "Weir itself", "Whether it can do its work", Readiness),
     Endpoint("/api/setup", "getSetup", "Weir itself", "How to point a client at the proxies", Setup),
     Endpoint("/api/system", "getSystem", "Weir itself", "Proxies, stream and database", System),
+    Endpoint(
+        "/api/pipeline",
+        "getPipeline",
+        "Weir itself",
+        "Where every accepted request is",
+        Pipeline,
+        description="The reconciliation. At rest, `accepted` is the sum of the others; a record that moves "
+        "while it is counted may be counted in two places, but never in none. `unaccounted` is what has been "
+        "in none of them for 20 s.",
+    ),
 )
