@@ -53,7 +53,7 @@ async def connect(url: str, seconds: float, **settings: str) -> Connection:
         timeout=CONNECT_SECONDS,
         command_timeout=seconds + _GRACE_SECONDS,
         server_settings=_settings(seconds, settings),
-        target_session_attrs="read-write",
+        target_session_attrs="read-write",  # of several hosts the one that is not a standby
     )
     await texts.register(connection)
     return connection
@@ -108,6 +108,7 @@ class Writer:
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
             self._connection = connection = await connect(self._url, WRITE_SECONDS)
+            await connection.execute(query("commits_last", "postgres"))
             self._shard = await _own_shard(connection)
             await connection.execute(query("staged_requests", "postgres"))
             await connection.execute(query("staged_cells", "postgres"))
@@ -129,12 +130,13 @@ class Readers:
     async def open(cls, url: str, readers: int = READERS) -> Readers:
         pool: Pool = await cast("Any", asyncpg.create_pool)(
             url,
-            min_size=1,
+            min_size=0,  # opening does not fail where connections are short; a question says so
             max_size=readers,
             timeout=CONNECT_SECONDS,
             command_timeout=QUERY_SECONDS + _GRACE_SECONDS,
             server_settings=_settings(QUERY_SECONDS, {"default_transaction_read_only": "on"}),
             init=texts.register,
+            target_session_attrs="primary",  # a standby may not have yet what was told to be stored
         )
         return cls(pool)
 
@@ -145,10 +147,14 @@ class Readers:
         **kwargs: P.kwargs,
     ) -> T:
         """Raises StorageError when PostgreSQL fails, QueryTimeoutError when it takes too long."""
+        asked = False
         try:
             async with self._pool.acquire(timeout=QUERY_SECONDS) as connection:
+                asked = True
                 return await question(connection, *args, **kwargs)
         except (asyncpg.QueryCanceledError, TimeoutError) as error:
+            if not asked:
+                raise StorageError(f"PostgreSQL: no connection within {QUERY_SECONDS:g} s") from error
             raise QueryTimeoutError(f"the question took longer than {QUERY_SECONDS:g} s") from error
         except _TROUBLE as error:
             raise StorageError(described(error)) from error
@@ -163,6 +169,8 @@ class Readers:
 
 def described(error: BaseException) -> str:
     """What went wrong, in one line."""
+    if isinstance(error, asyncpg.exceptions.TargetServerAttributeNotMatched):
+        return "PostgreSQL: no server takes changes now: there are standbys only; one must be promoted"
     return f"PostgreSQL: {' '.join(str(error).split()) or type(error).__name__}"
 
 

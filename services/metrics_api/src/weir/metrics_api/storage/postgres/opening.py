@@ -34,6 +34,7 @@ _NOT_YET: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.ConnectionDoesNotExistError,
+    asyncpg.exceptions.TargetServerAttributeNotMatched,
 )
 
 
@@ -75,14 +76,25 @@ async def _connect(url: str, shown: str, wait: float) -> Connection:
             return await connect(url, MIGRATION_SECONDS)
         except _NOT_YET as error:
             if time.monotonic() > deadline:
-                raise StorageStartError(
-                    f"PostgreSQL does not answer at {shown}: {_line(error)}; "
-                    "start it, or correct WEIR_DATABASE_URL"
-                ) from None
+                raise StorageStartError(_no_answer(shown, error)) from None
             if not said:
                 logger.warning("waiting for PostgreSQL", extra={"database": shown, "reason": _line(error)})
                 said = True
             await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _no_answer(shown: str, error: BaseException) -> str:
+    if isinstance(error, asyncpg.TooManyConnectionsError):
+        return (
+            f"PostgreSQL at {shown} has no connection left: {_line(error)}; "
+            "raise max_connections there, or close others"
+        )
+    if isinstance(error, asyncpg.exceptions.TargetServerAttributeNotMatched):
+        return (
+            f"PostgreSQL at {shown} takes no changes: there are standbys only; "
+            "promote one, or correct WEIR_DATABASE_URL"
+        )
+    return f"PostgreSQL does not answer at {shown}: {_line(error)}; start it, or correct WEIR_DATABASE_URL"
 
 
 async def _check(connection: Connection, shown: str) -> None:
