@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "react";
+import { useLayoutEffect, useRef } from "react";
 import type { Hotkey } from "../lib/hotkeys.ts";
 
 interface KeyboardHelpProps {
@@ -30,7 +30,7 @@ function Row({ keys, does }: { keys: string; does: string }) {
 
 export default function KeyboardHelp({ hotkeys, onClose }: KeyboardHelpProps) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = dialog.current;
     if (element && !element.open) element.showModal();
   }, []);

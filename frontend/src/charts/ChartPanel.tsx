@@ -1,11 +1,11 @@
 /** A chart over time with everything around it: question, unit, read-out, table twin, keyboard. */
 import { Table2 } from "lucide-react";
-import { lazy, Suspense, useId, useMemo, useRef, useState, type KeyboardEvent } from "react";
+import { lazy, Suspense, useEffect, useId, useMemo, useRef, useState, type KeyboardEvent } from "react";
 import * as fmt from "../lib/fmt.ts";
 import { IconButton, TextToggle } from "../ui/Button.tsx";
 import { useStored } from "../lib/use-stored.ts";
 import { ChartReadout, when } from "./ChartReadout.tsx";
-import { bucketCount, bucketStart, describe, hasData, type ChartLine, type ChartModel } from "./model.ts";
+import { bucketAt, bucketCount, bucketStart, describe, hasData, type ChartLine, type ChartModel } from "./model.ts";
 import { Plot, type PlotHandle } from "./Plot.tsx";
 
 const ChartTable = lazy(() => import("./ChartTable.tsx"));
@@ -39,7 +39,8 @@ function isolated(hidden: ReadonlySet<string>, keys: readonly string[], key: str
 
 export function ChartPanel({ id, model, logSwitch, height = 200, onDrill, onZoom, onZoomBack }: ChartPanelProps) {
   const [pointed, setPointed] = useState<number | null>(null);
-  const [keyboard, setKeyboard] = useState(false);
+  /** Start of the bucket that the keyboard is on, Unix ms: it stays there while the range moves on. */
+  const [cursor, setCursor] = useState<number | null>(null);
   const [asTable, setAsTable] = useState(false);
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const [log, setLog] = useStored(`weir.chart.${id}.log`, false);
@@ -48,10 +49,21 @@ export function ChartPanel({ id, model, logSwitch, height = 200, onDrill, onZoom
   const lines = useMemo(() => model.lines.filter((line) => !hidden.has(line.key)), [model, hidden]);
   const sentence = useMemo(() => describe(model), [model]);
   const empty = !hasData(model);
-  const at = pointed !== null && pointed < bucketCount(model) ? pointed : null;
+  const hovered = pointed !== null && pointed < bucketCount(model) ? pointed : null;
+  const at = cursor === null ? hovered : bucketAt(model, cursor);
+
+  useEffect(() => {
+    if (cursor !== null) plot.current?.pointAt(at);
+  }, [cursor, at, model, lines, log, asTable]); // oxlint-disable-line react/exhaustive-effect-dependencies -- a new plot has no crosshair yet
 
   const drill = (bucket: number, line: ChartLine | null) =>
     onDrill(bucketStart(model, bucket), bucketStart(model, bucket + 1), line);
+
+  const leave = () => {
+    setCursor(null);
+    setPointed(null);
+    plot.current?.pointAt(null);
+  };
 
   const onKeyDown = (event: KeyboardEvent) => {
     const last = bucketCount(model) - 1;
@@ -63,11 +75,10 @@ export function ChartPanel({ id, model, logSwitch, height = 200, onDrill, onZoom
     };
     const to = moves[event.key];
     if (to !== undefined && last >= 0 && !asTable) {
-      setKeyboard(true);
-      plot.current?.pointAt(to);
+      setCursor(bucketStart(model, to));
     } else if (event.key === "Enter" && at !== null && event.target === event.currentTarget) drill(at, null);
     else if (event.key === "t") setAsTable(!asTable);
-    else if (event.key === "Escape" && at !== null) plot.current?.pointAt(null);
+    else if (event.key === "Escape" && at !== null) leave();
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -100,10 +111,8 @@ export function ChartPanel({ id, model, logSwitch, height = 200, onDrill, onZoom
         tabIndex={0} // oxlint-disable-line jsx-a11y/no-noninteractive-tabindex -- the chart's keyboard cursor needs the focus
         className="relative rounded-control"
         onKeyDown={onKeyDown}
-        onBlur={() => {
-          if (keyboard) plot.current?.pointAt(null);
-          setKeyboard(false);
-        }}
+        onBlur={() => cursor !== null && leave()}
+        onPointerMove={() => setCursor(null)}
       >
         {asTable ? (
           <Suspense fallback={<div style={{ height }} />}>
@@ -116,7 +125,7 @@ export function ChartPanel({ id, model, logSwitch, height = 200, onDrill, onZoom
           <p className="pointer-events-none absolute inset-0 grid place-items-center text-12 text-ink-3">No traffic in this range</p>
         )}
         <span className="sr-only" aria-live="polite">
-          {keyboard && at !== null ? announce(model, at) : ""}
+          {cursor !== null && at !== null ? announce(model, at) : ""}
         </span>
       </div>
     </section>

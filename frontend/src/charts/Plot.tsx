@@ -1,5 +1,5 @@
 /** The canvas of a chart over time. The only file that makes a uPlot. */
-import { useEffect, useImperativeHandle, useMemo, useRef, type Ref } from "react";
+import { useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, type Ref } from "react";
 import uPlot from "uplot";
 import * as fmt from "../lib/fmt.ts";
 import { useTheme } from "../lib/theme.ts";
@@ -75,7 +75,7 @@ export function Plot({ model, lines, log, height, ref, ...events }: PlotProps) {
   }, [model, lines, log]);
 
   const current = useRef({ model, lines, ticks, events });
-  useEffect(() => {
+  useLayoutEffect(() => {
     current.current = { model, lines, ticks, events };
   });
 

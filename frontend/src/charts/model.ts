@@ -33,6 +33,11 @@ export interface ChartModel {
 
 export const bucketCount = (model: ChartModel): number => model.lines[0]?.values.length ?? 0;
 export const bucketStart = (model: ChartModel, at: number): number => model.t0 + at * model.step;
+/** The bucket that a time lies in, or null outside of the range. */
+export function bucketAt(model: ChartModel, time: number): number | null {
+  const at = Math.floor((time - model.t0) / model.step);
+  return at >= 0 && at < bucketCount(model) ? at : null;
+}
 export const isComplete = (model: ChartModel, at: number): boolean => bucketStart(model, at + 1) <= model.completeUntil;
 
 export function hasData(model: ChartModel): boolean {

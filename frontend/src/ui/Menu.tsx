@@ -1,5 +1,5 @@
 /** A button that opens a small panel below it; Escape and a click outside close it. */
-import { useEffect, useRef, useState, type ReactNode } from "react";
+import { useLayoutEffect, useRef, useState, type ReactNode } from "react";
 
 interface MenuProps {
   label: string;
@@ -14,7 +14,8 @@ export function Menu({ label, title, button, align = "right", className = "", ch
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const trigger = useRef<HTMLButtonElement>(null);
-  useEffect(() => {
+  // A layout effect: Escape must find its listener as soon as the panel is on the screen.
+  useLayoutEffect(() => {
     if (!open) return undefined;
     const onDown = (event: Event) => {
       if (!root.current?.contains(event.target as Node)) setOpen(false);

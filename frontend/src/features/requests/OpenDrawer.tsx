@@ -1,8 +1,7 @@
 /** The drawer itself, fetched when the first request is opened. */
 import { ChevronDown, ChevronUp, Maximize2, X } from "lucide-react";
-import { useEffect, useRef } from "react";
+import { useLayoutEffect, useRef } from "react";
 import { Link } from "wouter";
-import { useHotkeys } from "../../lib/hotkeys.ts";
 import { useUrlState } from "../../lib/use-url-state.ts";
 import { useWalkList } from "../../lib/walk-list.tsx";
 import { IconButton } from "../../ui/Button.tsx";
@@ -19,10 +18,9 @@ export default function OpenDrawer({ id }: { id: string }) {
     const next = ids[at + by];
     if (at >= 0 && next) change({ id: next });
   };
-  useHotkeys([{ keys: "Escape", does: "Close", run: close }]);
 
   // Focus goes to the drawer when it opens and back to where it was when it closes.
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     panel.current?.focus({ preventScroll: true });
     return () => {
