@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from tests.support.builders import make_event
 
 from weir.events import RequestEvent, encode
-from weir.events.reader import DeadLetter, Entry, StreamReader
+from weir.events.reader import Entry, StreamReader
 from weir.metrics_api.ingest.backoff import Backoff
 from weir.metrics_api.ingest.consumer import Consumer
 from weir.metrics_api.ingest.progress import Progress
@@ -19,35 +19,41 @@ from weir.metrics_api.storage.port import StorageError, UnstorableRecordError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from weir.events.dead_letters import DeadLetter
+    from weir.events.stream import StreamId
+
 
 class Stream(StreamReader):
     """Gives one batch and then nothing; remembers what became of its entries."""
 
     def __init__(self, entries: list[Entry]) -> None:
+        self.stream = "s"
         self._entries = entries
         self.acknowledged: list[Entry] = []
         self.published: list[bytes] = []
         self.buried: list[DeadLetter] = []
         self.done = asyncio.Event()
 
-    async def ensure_group(self) -> None:
-        return
+    async def ensure_group(self, settled: StreamId | None) -> bool:
+        return False
 
-    async def own_pending(self, after: bytes = b"0") -> list[Entry]:
+    async def own_pending(self, after: bytes = b"0", count: int = 1) -> list[Entry]:
         return []
 
-    async def next(self) -> list[Entry]:
+    async def next(self, count: int = 1) -> list[Entry]:
         if not self._entries:
             await asyncio.Event().wait()
         given, self._entries = self._entries, []
         return given
 
-    async def finish(self, entries: Sequence[Entry], live: Sequence[bytes] = ()) -> None:
+    async def finish(self, entries: Sequence[Entry]) -> None:
         self.acknowledged += entries
-        self.published += live
         self._settled()
 
-    async def bury(self, letters: Sequence[DeadLetter], longest: int) -> None:
+    async def publish(self, live: Sequence[bytes]) -> None:
+        self.published += live
+
+    async def bury(self, letters: Sequence[DeadLetter]) -> None:
         self.buried += letters
         self._settled()
 
@@ -63,6 +69,9 @@ class Database:
         self.attempts = 0
         self._refused = refused
         self._failures = failures
+
+    async def settled_to(self, stream: str) -> StreamId | None:
+        return None
 
     async def add(self, events: Sequence[RequestEvent]) -> list[RequestEvent]:
         self.attempts += 1
@@ -81,7 +90,7 @@ def entries(events: list[RequestEvent]) -> list[Entry]:
 
 async def run(stream: Stream, database: Database, expected: int) -> Progress:
     progress = Progress(CollectorRegistry())
-    task = asyncio.ensure_future(Consumer(stream, database, progress).run())
+    task = asyncio.ensure_future(Consumer([stream], database, progress).run())
     async with asyncio.timeout(5):
         while len(stream.acknowledged) + len(stream.buried) < expected:
             stream.done.clear()
@@ -99,7 +108,7 @@ async def test_a_record_that_the_database_refuses_does_not_hold_up_the_others() 
     database = Database(odd)
     await run(stream, database, 20)
     assert {event.request_id for event in database.stored} == {e.request_id for e in events} - odd
-    assert [letter.entry.id for letter in stream.buried] == [b"4-0", b"18-0"]
+    assert [letter.entry_id for letter in stream.buried] == [b"4-0", b"18-0"]
     assert all(letter.reason == "the database refuses it: too odd" for letter in stream.buried)
     assert len(stream.acknowledged) == 18
 

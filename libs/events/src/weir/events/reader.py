@@ -1,48 +1,62 @@
-"""The reading side of the stream: a member of the consumer group that the metrics APIs share."""
+"""The reading side of a stream: a member of the consumer group that the metrics APIs share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
-from weir.events.stream import DEAD, FIELD, GROUP, LIVE, REQUESTS
+from weir.events.dead_letters import DeadLetter, bury
+from weir.events.stream import FIELD, GROUP, LIVE, REQUESTS, StreamId
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BATCH: Final = 1000
-"""Entries read at a time."""
+FEWEST: Final = 100
+MOST: Final = 2000
+"""Entries read at a time: few while they trickle in, more with each full batch."""
+BATCH_BYTES: Final = 4 << 20
+"""What a batch may hold; where entries are large, fewer of them are read."""
 BLOCK_SECONDS: Final = 2.0
-CLAIM_AFTER_SECONDS: Final = 30.0
+CLAIM_AFTER_SECONDS: Final = 15.0
 """Entries of a consumer that has not acknowledged them for so long are taken over."""
-DEAD_KEPT: Final = 10_000
-"""How many dead letters the stream keeps, roughly."""
 LIVE_KEPT: Final = 2_000
 """How many live messages can be resumed from, roughly."""
+TRIM_AT_ONCE: Final = 100_000
+"""Entries trimmed in one command: Redis does nothing else meanwhile."""
 _TIMEOUT_SECONDS: Final = 5.0
 _FIELD: Final = FIELD.encode()
 _ONE_PAIR: Final = 2
+_END: Final = b"0-0"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of the stream: its id and the bytes of its field, None where there are none."""
+class Entry(NamedTuple):
+    """One entry of the stream: its id and the bytes of its field, None where it has no such field."""
 
     id: bytes
     data: bytes | None
+    gone: bool = False
+    """It was deleted from the stream after it had been delivered."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """An entry that cannot be used, and why."""
+class BatchSize:
+    """How many entries to read next."""
 
-    entry: Entry
-    reason: str
+    def __init__(self) -> None:
+        self.entries = FEWEST
+
+    def after(self, batch: Sequence[Entry]) -> None:
+        """Twice as many after a full batch, half as many after one that was far from full."""
+        size = sum(len(entry.data or b"") for entry in batch)
+        if size > BATCH_BYTES:
+            self.entries = max(1, self.entries * BATCH_BYTES // size)
+        elif len(batch) >= self.entries:
+            self.entries = min(MOST, self.entries * 2)
+        elif len(batch) < self.entries // 4:
+            self.entries = max(FEWEST, self.entries // 2)
 
 
 def client(url: str, *, block: float = 0.0) -> Redis:
@@ -65,103 +79,134 @@ def is_missing_group(error: Exception) -> bool:
 
 
 class StreamReader:
-    """Reads as `consumer`. `blocking` is a client of its own, because a waiting read keeps its connection."""
+    """Reads one stream as `consumer`. `blocking` is a client of its own: waiting keeps a connection."""
 
-    def __init__(self, redis: Redis, blocking: Redis, consumer: str) -> None:
+    def __init__(self, redis: Redis, blocking: Redis, consumer: str, stream: str = REQUESTS) -> None:
         self._redis = redis
         self._blocking = blocking
         self._consumer = consumer
+        self.stream = stream
 
-    async def ensure_group(self) -> None:
-        """Create stream and group where they are missing; the group starts at the stream's beginning."""
+    async def ensure_group(self, settled: StreamId | None) -> bool:
+        """Create stream and group where they are missing; whether they were.
+
+        A new group begins after `settled`, up to which all is stored; at the stream's beginning where that is
+        not known, or where the stream has not come so far: then it is another one than it was.
+        """
+        start = settled if settled is not None and settled <= await self._last_id() else "0"
         try:
-            await self._redis.xgroup_create(REQUESTS, GROUP, id="0", mkstream=True)
+            await self._redis.xgroup_create(self.stream, GROUP, id=str(start), mkstream=True)
         except ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
+            return False
+        return True
 
-    async def own_pending(self, after: bytes = b"0") -> list[Entry]:
-        """Entries that were delivered to this consumer before and not acknowledged, oldest first."""
-        return await self._read(after, block=None)
+    async def own_pending(self, after: bytes = b"0", count: int = MOST) -> list[Entry]:
+        """Entries that were delivered to this consumer before and not acknowledged, oldest first.
 
-    async def next(self) -> list[Entry]:
+        It counts as another delivery of each.
+        """
+        return await self._read(after, count, block=None)
+
+    async def next(self, count: int = MOST) -> list[Entry]:
         """New entries; none when nothing came within `BLOCK_SECONDS`."""
-        return await self._read(b">", block=round(BLOCK_SECONDS * 1000))
+        return await self._read(b">", count, block=round(BLOCK_SECONDS * 1000))
 
-    async def claim(self, start: bytes = b"0-0") -> tuple[bytes, list[Entry]]:
-        """Take over what has been pending for long: where to go on (`0-0` at the end) and the entries."""
-        answer = cast(
+    async def deliveries(self, entries: Sequence[Entry]) -> dict[bytes, int]:
+        """How often each of these pending entries was delivered."""
+        found = cast(
             "list[Any]",
             await self._redis.execute_command(
-                b"XAUTOCLAIM",
-                REQUESTS,
-                GROUP,
-                self._consumer,
-                round(CLAIM_AFTER_SECONDS * 1000),
-                start,
-                "COUNT",
-                BATCH,
+                b"XPENDING", self.stream, GROUP, entries[0].id, entries[-1].id, len(entries), self._consumer
             ),
         )
-        return answer[0], [_entry(raw) for raw in answer[1] if raw is not None and raw[0] is not None]
+        return {row[0]: row[3] for row in found}
 
-    async def finish(self, entries: Sequence[Entry], live: Sequence[bytes] = ()) -> None:
-        """Publish live messages, then acknowledge: in this order, in one round trip, both or neither."""
-        async with self._redis.pipeline(transaction=True) as pipe:
-            for message in live:
-                pipe.xadd(LIVE, {FIELD: message}, maxlen=LIVE_KEPT, approximate=True)
-            if entries:
-                pipe.xack(REQUESTS, GROUP, *(entry.id for entry in entries))
-            await pipe.execute()
+    async def claim(self) -> int:
+        """Make what has been pending for long with any consumer one's own; how many entries."""
+        start, claimed = _END, 0
+        while True:
+            answer = cast(
+                "list[Any]",
+                await self._redis.execute_command(
+                    *(b"XAUTOCLAIM", self.stream, GROUP, self._consumer, round(CLAIM_AFTER_SECONDS * 1000)),
+                    *(start, "COUNT", MOST, "JUSTID"),
+                ),
+            )
+            start, claimed = answer[0], claimed + len(answer[1])
+            if start == _END:
+                return claimed
 
-    async def bury(self, letters: Sequence[DeadLetter], longest: int) -> None:
-        """Put entries with their reasons aside, at most `longest` bytes of each, and acknowledge them."""
-        async with self._redis.pipeline(transaction=True) as pipe:
-            for letter in letters:
-                data = (letter.entry.data or b"")[:longest]
-                pipe.xadd(
-                    DEAD,
-                    {FIELD: data, "id": letter.entry.id, "reason": letter.reason},
-                    maxlen=DEAD_KEPT,
-                    approximate=True,
-                )
-            pipe.xack(REQUESTS, GROUP, *(letter.entry.id for letter in letters))
-            await pipe.execute()
+    async def finish(self, entries: Sequence[Entry]) -> None:
+        """Acknowledge entries."""
+        if entries:
+            await self._redis.xack(self.stream, GROUP, *(entry.id for entry in entries))
+
+    async def bury(self, letters: Sequence[DeadLetter]) -> None:
+        """Put entries with their reasons aside, and acknowledge them: each once, even when repeated."""
+        await bury(self._redis, self.stream, letters)
 
     async def publish(self, live: Sequence[bytes]) -> None:
-        """Publish live messages that belong to no entry."""
-        await self.finish((), live)
+        """Publish messages to the live stream."""
+        for message in live:
+            await self._redis.xadd(LIVE, {FIELD: message}, maxlen=LIVE_KEPT, approximate=True)
 
-    async def trim(self) -> int:
-        """Drop from the stream what every group has read and acknowledged; how many entries."""
-        groups = await self._redis.xinfo_groups(REQUESTS)
-        bounds = [await self._unread_from(group) for group in groups]
-        if not bounds:
-            return 0
-        oldest = min(bounds)
-        return await self._redis.xtrim(REQUESTS, minid=f"{oldest[0]}-{oldest[1]}")
+    async def trim(self) -> StreamId | None:
+        """Drop from the stream what every group has read and acknowledged; up to where our own group has."""
+        groups = await self._groups()
+        needed = {group["name"]: await self._needed_from(group) for group in groups}
+        if not needed:
+            return None
+        oldest = str(min(needed.values()))
+        while await self._redis.xtrim(self.stream, minid=oldest, approximate=True, limit=TRIM_AT_ONCE):
+            continue
+        await self._redis.xtrim(self.stream, minid=oldest, approximate=False)
+        own = needed.get(GROUP.encode())
+        return None if own is None else own.before
 
-    async def backlog(self) -> int:
-        """Entries in the stream that are not stored yet, at most; trimmed ones do not count."""
-        return await self._redis.xlen(REQUESTS)
+    async def cap(self, most: int) -> int:
+        """Drop the oldest entries beyond `most`, read or not; how many."""
+        dropped = 0
+        while await self.length() > most:
+            cut = await self._redis.xtrim(
+                self.stream, maxlen=most, approximate=True, limit=TRIM_AT_ONCE
+            ) or await self._redis.xtrim(self.stream, maxlen=most, approximate=False)
+            dropped += cut
+        return dropped
 
-    async def _unread_from(self, group: dict[str, Any]) -> tuple[int, int]:
+    async def length(self) -> int:
+        """Entries in the stream, those included that are stored and not trimmed yet."""
+        return await self._redis.xlen(self.stream)
+
+    async def _groups(self) -> list[dict[str, Any]]:
+        try:
+            return await self._redis.xinfo_groups(self.stream)
+        except ResponseError:  # there is no stream before the first request
+            return []
+
+    async def _last_id(self) -> StreamId:
+        try:
+            return StreamId.of((await self._redis.xinfo_stream(self.stream))["last-generated-id"])
+        except ResponseError:
+            return StreamId(0, 0)
+
+    async def _needed_from(self, group: dict[str, Any]) -> StreamId:
         """The first id that this group still needs."""
         if group["pending"]:
-            pending = await self._redis.xpending(REQUESTS, group["name"])
+            pending = await self._redis.xpending(self.stream, group["name"])
             if pending.get("min"):
-                return _id(pending["min"])
-        ms, number = _id(group["last-delivered-id"])
-        return ms, number + 1
+                return StreamId.of(pending["min"])
+        return StreamId.of(group["last-delivered-id"]).next
 
-    async def _read(self, after: bytes, block: int | None) -> list[Entry]:
+    async def _read(self, after: bytes, count: int, block: int | None) -> list[Entry]:
         # The name as bytes keeps redis-py from parsing: making a dictionary of each entry would cost as
         # much as decoding its record does.
-        command: list[bytes | str | int] = [b"XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", BATCH]
+        command: list[bytes | str | int] = [b"XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", count]
         if block is not None:
             command += ["BLOCK", block]
         answer = cast(
-            "list[Any] | None", await self._blocking.execute_command(*command, "STREAMS", REQUESTS, after)
+            "list[Any] | None", await self._blocking.execute_command(*command, "STREAMS", self.stream, after)
         )
         return [_entry(raw) for raw in answer[0][1]] if answer else []
 
@@ -170,14 +215,8 @@ def _entry(raw: Any) -> Entry:
     """An entry that was trimmed while it was pending has no fields any more."""
     identifier, fields = raw
     if not fields:
-        return Entry(identifier, None)
+        return Entry(identifier, None, gone=True)
     if len(fields) == _ONE_PAIR and fields[0] == _FIELD:
         return Entry(identifier, fields[1])
     pairs = dict(zip(fields[::2], fields[1::2], strict=True))
     return Entry(identifier, pairs.get(_FIELD))
-
-
-def _id(identifier: bytes | str) -> tuple[int, int]:
-    text = identifier.decode() if isinstance(identifier, bytes) else identifier
-    ms, _, number = text.partition("-")
-    return int(ms), int(number or 0)

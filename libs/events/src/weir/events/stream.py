@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple, Self
 
+_LAST_NUMBER: Final = 2**63 - 1
+"""More than any millisecond has, and what databases hold."""
 REQUESTS: Final = "weir:requests"
 """Stream of finished requests; one field, `e`, holds one encoded RequestEvent."""
 FIELD: Final = "e"
@@ -65,3 +67,8 @@ class StreamId(NamedTuple):
     def next(self) -> StreamId:
         """The smallest id above this one."""
         return StreamId(self.ms, self.number + 1)
+
+    @property
+    def before(self) -> StreamId:
+        """The largest id below this one."""
+        return StreamId(self.ms, self.number - 1) if self.number else StreamId(self.ms - 1, _LAST_NUMBER)

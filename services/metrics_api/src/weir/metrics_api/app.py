@@ -128,7 +128,7 @@ def _redis(
         redis = stream.client(settings.redis_url)
         reading = stream.client(settings.redis_url, block=stream.BLOCK_SECONDS)
         listening = stream.client(settings.redis_url, block=5.0)
-        reader = stream.StreamReader(redis, reading, consumer_name(settings))
+        readers = [stream.StreamReader(redis, reading, consumer_name(settings))]
         app[HUB] = hub = Hub(redis, listening)
         app[BUS] = corridor = Corridor(redis)
         app[RECONCILIATION] = Reconciliation(corridor, app[STORE], app[CLOCK].monotonic)
@@ -142,13 +142,13 @@ def _redis(
                 settings,
                 app[STORE],
                 redis,
-                reader,
+                readers,
                 app[CLOCK],
                 scraper.scrape,
                 progress.backlog.set,
                 watch.look,
             )
-            tasks.keep_running("ingest", Consumer(reader, app[STORE], progress).run)
+            tasks.keep_running("ingest", Consumer(readers, app[STORE], progress).run)
             tasks.keep_running("live", hub.run)
             jobs.start(tasks)
             yield

@@ -55,7 +55,7 @@ class Jobs:
     settings: MetricsApiSettings
     store: Store
     redis: Redis
-    reader: StreamReader
+    readers: Sequence[StreamReader]
     clock: Clock
     scrape: Callable[[], Awaitable[None]]
     note_backlog: Callable[[int], None]
@@ -88,11 +88,17 @@ class Jobs:
         now = self._now()
         found = await complete_snapshots(self.store, now - now % BUCKET - BUCKET)
         messages = [{"type": "metrics", "data": msgspec.structs.asdict(snapshot)} for snapshot in found]
-        await self.reader.publish([orjson.dumps(message) for message in messages])
+        await self.readers[0].publish([orjson.dumps(message) for message in messages])
 
     async def trim(self) -> None:
-        await self.reader.trim()
-        self.note_backlog(await self.reader.backlog())
+        """Drop what all have read; remember up to where we have, for a group that is lost."""
+        backlog = 0
+        for reader in self.readers:
+            settled = await reader.trim()
+            if settled is not None and settled != await self.store.settled_to(reader.stream):
+                await self.store.note_settled(reader.stream, settled)
+            backlog += await reader.length()
+        self.note_backlog(backlog)
 
     async def expire(self) -> None:
         """Delete buckets whose time is over, a few rows at a time."""

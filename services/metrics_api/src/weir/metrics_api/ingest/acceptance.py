@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from weir.events import UndecodableEventError, decode
+from weir.events.stream import life
 
 if TYPE_CHECKING:
     from weir.events import RequestEvent
@@ -13,6 +16,14 @@ if TYPE_CHECKING:
 LARGEST_ENTRY: Final = 256 * 1024
 """Bytes; a record is about 1 kB and its fields are bounded at the proxy."""
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class _Origin(msgspec.Struct):
+    proxy_id: str
+    journal: str | None = None
+
+
+_origin_decoder = msgspec.json.Decoder(_Origin)
 
 
 class UnacceptableEntryError(ValueError):
@@ -38,3 +49,12 @@ def accept(data: bytes | None) -> RequestEvent:
     if _UUID.fullmatch(event.request_id) is None:
         raise UnacceptableEntryError("request_id is not a UUID in its canonical form")
     return event
+
+
+def whose(data: bytes | None) -> str:
+    """Which life of a proxy wrote an entry (weir.events.stream.life); empty where it does not say."""
+    try:
+        origin = _origin_decoder.decode(data or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return life(origin.proxy_id, origin.journal)

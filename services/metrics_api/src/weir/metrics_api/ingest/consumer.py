@@ -1,4 +1,4 @@
-"""The consumer: takes entries from the stream and lets go of each only when its fate is certain.
+"""The consumer: takes entries from the streams and lets go of each only when its fate is certain.
 
 Order of every batch: commit to the database, publish to the live stream, acknowledge. A crash between any
 two of them repeats what follows; the database knows what it has, and listeners drop what they have.
@@ -9,12 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from redis.exceptions import RedisError
 
-from weir.events.reader import BATCH, CLAIM_AFTER_SECONDS, DeadLetter, Entry, StreamReader, is_missing_group
-from weir.metrics_api.ingest.acceptance import LARGEST_ENTRY, UnacceptableEntryError, accept
+from weir.events.dead_letters import DeadLetter
+from weir.events.reader import (
+    CLAIM_AFTER_SECONDS,
+    MOST,
+    BatchSize,
+    Entry,
+    StreamReader,
+    is_missing_group,
+)
+from weir.metrics_api.ingest.acceptance import UnacceptableEntryError, accept, whose
 from weir.metrics_api.ingest.backoff import Backoff
 from weir.metrics_api.ingest.live_messages import messages
 from weir.metrics_api.storage.port import StorageError, UnstorableRecordError
@@ -23,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from weir.events import RequestEvent
+    from weir.events.stream import StreamId
     from weir.metrics_api.ingest.progress import Progress
-    from weir.metrics_api.storage.port import RequestStore
 
 logger = logging.getLogger(__name__)
 
@@ -34,71 +42,130 @@ messages a second, and costs half of it in freshness."""
 READ_AHEAD: Final = 5
 """Batches read while one is being stored."""
 CLAIM_EVERY_SECONDS: Final = CLAIM_AFTER_SECONDS / 3
+SUSPECT_AFTER: Final = 3
+"""An entry that was delivered so often and never acknowledged may be what ended the process each time: it is
+stored alone, so that it takes no other with it."""
+GIVE_UP_AFTER: Final = 20
+"""Deliveries after which it is not even tried again."""
 REDIS_ERRORS: Final = (RedisError, OSError, TimeoutError)
+
+
+class Store(Protocol):
+    """What the consumer needs of the database."""
+
+    async def add(self, events: Sequence[RequestEvent]) -> list[RequestEvent]: ...
+
+    async def settled_to(self, stream: str) -> StreamId | None: ...
+
+
+class Lane:
+    """One stream on its way: who reads it, and how much of it has been read and is not settled."""
+
+    def __init__(self, reader: StreamReader) -> None:
+        self.reader = reader
+        self.size = BatchSize()
+        self.next_claim = time.monotonic() + CLAIM_EVERY_SECONDS
+        self._unsettled = 0
+        self._is_settled = asyncio.Event()
+        self._is_settled.set()
+
+    def took(self) -> None:
+        self._unsettled += 1
+        self._is_settled.clear()
+
+    def settled(self) -> None:
+        self._unsettled -= 1
+        if not self._unsettled:
+            self._is_settled.set()
+
+    async def all_settled(self) -> None:
+        """Wait until nothing of this stream is under way here."""
+        await self._is_settled.wait()
 
 
 class Consumer:
     """Reads ahead while what was read before is being stored."""
 
-    def __init__(self, reader: StreamReader, store: RequestStore, progress: Progress) -> None:
-        self._reader = reader
+    def __init__(self, readers: Sequence[StreamReader], store: Store, progress: Progress) -> None:
+        self._readers = readers
         self._store = store
         self._progress = progress
-        self._batches: asyncio.Queue[list[Entry]] = asyncio.Queue(maxsize=READ_AHEAD)
-        self._next_claim = time.monotonic() + CLAIM_EVERY_SECONDS
+        self._batches: asyncio.Queue[tuple[Lane, list[Entry]]] = asyncio.Queue(maxsize=READ_AHEAD)
         self._said = False
 
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._read(), name="ingest-read")
+            for reader in self._readers:
+                group.create_task(self._read(Lane(reader)), name=f"ingest-read {reader.stream}")
             group.create_task(self._store_batches(), name="ingest-store")
 
-    async def _read(self) -> None:
+    async def _read(self, lane: Lane) -> None:
         """What this consumer left unfinished first, then new entries; again from there after any failure."""
         while True:
-            await self._batches.join()
-            await self._insist("group", self._reader.ensure_group)
+            await lane.all_settled()
+            await self._insist("group", lambda: self._ensure_group(lane.reader))
             try:
-                await self._read_pending()
+                await self._read_pending(lane)
                 while True:
-                    await self._read_new()
+                    await self._read_new(lane)
             except REDIS_ERRORS as error:
                 if not is_missing_group(error):
                     self._redis_failed("read", error)
                     await asyncio.sleep(GATHER_SECONDS)
 
-    async def _read_pending(self) -> None:
-        after = b"0"
-        while entries := await self._reader.own_pending(after):
-            after = entries[-1].id
-            await self._hand_over(entries)
+    async def _ensure_group(self, reader: StreamReader) -> None:
+        """A group that was lost begins where everything before is stored; the database remembers that."""
+        try:
+            settled = await self._store.settled_to(reader.stream)
+        except StorageError:
+            settled = None  # from the beginning: what is stored already is recognised
+        if await reader.ensure_group(settled):
+            logger.info("made the consumer group", extra={"stream": reader.stream, "after": str(settled)})
 
-    async def _read_new(self) -> None:
-        entries = await self._reader.next()
+    async def _read_pending(self, lane: Lane) -> None:
+        after = b"0"
+        while entries := await lane.reader.own_pending(after, lane.size.entries):
+            after = entries[-1].id
+            lane.size.after(entries)
+            counts = await lane.reader.deliveries(entries)
+            suspects = [entry for entry in entries if counts.get(entry.id, 0) >= SUSPECT_AFTER]
+            await self._hand_over(lane, [entry for entry in entries if entry not in suspects])
+            for entry in suspects:
+                await self._retry_alone(lane, entry, counts[entry.id])
+
+    async def _retry_alone(self, lane: Lane, entry: Entry, deliveries: int) -> None:
+        await lane.all_settled()
+        if deliveries < GIVE_UP_AFTER or entry.gone:
+            await self._hand_over(lane, [entry])
+            await lane.all_settled()
+        else:
+            reason = f"delivered {deliveries} times and never stored: it may be what ends the metrics API"
+            await self._bury(lane, [_letter(entry, reason)])
+
+    async def _read_new(self, lane: Lane) -> None:
+        asked = lane.size.entries
+        entries = await lane.reader.next(asked)
         self._redis_works()
-        if entries:
-            await self._hand_over(entries)
-        if time.monotonic() >= self._next_claim:
-            self._next_claim = time.monotonic() + CLAIM_EVERY_SECONDS
-            await self._take_over()
-        if 0 < len(entries) < BATCH:
+        lane.size.after(entries)
+        await self._hand_over(lane, entries)
+        if time.monotonic() >= lane.next_claim:
+            lane.next_claim = time.monotonic() + CLAIM_EVERY_SECONDS
+            await self._take_over(lane)
+        if 0 < len(entries) < min(asked, MOST):
             await asyncio.sleep(GATHER_SECONDS)
 
-    async def _take_over(self) -> None:
-        """Entries of consumers that died. Not while our own batch is unfinished: it might be among them."""
-        await self._batches.join()
-        start = b"0-0"
-        while True:
-            start, entries = await self._reader.claim(start)
-            if entries:
-                logger.info("taking over entries of another consumer", extra={"entries": len(entries)})
-                await self._hand_over(entries)
-            if start == b"0-0":
-                return
+    async def _take_over(self, lane: Lane) -> None:
+        """Entries of consumers that died. Not while our own are unfinished: they might be among them."""
+        await lane.all_settled()
+        if claimed := await lane.reader.claim():
+            logger.info("taking over entries of another consumer", extra={"entries": claimed})
+            await self._read_pending(lane)
 
-    async def _hand_over(self, entries: list[Entry]) -> None:
-        await self._batches.put(entries)
+    async def _hand_over(self, lane: Lane, entries: list[Entry]) -> None:
+        if entries:
+            lane.took()
+            await self._batches.put((lane, entries))
 
     async def _store_batches(self) -> None:
         """All that has been read ahead goes into one transaction: the more is behind, the cheaper it is."""
@@ -106,51 +173,79 @@ class Consumer:
             batches = [await self._batches.get()]
             while not self._batches.empty():
                 batches.append(self._batches.get_nowait())
+            by_lane: dict[Lane, list[Entry]] = {}
+            for lane, entries in batches:
+                by_lane.setdefault(lane, []).extend(entries)
             try:
-                await self._settle([entry for batch in batches for entry in batch])
+                await self._settle(by_lane)
             finally:
-                for _ in batches:
-                    self._batches.task_done()
+                for lane, _ in batches:
+                    lane.settled()
 
-    async def _settle(self, entries: Sequence[Entry]) -> None:
+    async def _settle(self, batches: dict[Lane, list[Entry]]) -> None:
         """Store, publish and acknowledge; put aside what cannot be stored."""
-        events: list[RequestEvent] = []
-        good: list[Entry] = []
-        dead: list[DeadLetter] = []
-        for entry in entries:
-            try:
-                events.append(accept(entry.data))
-                good.append(entry)
-            except UnacceptableEntryError as error:
-                dead.append(DeadLetter(entry, str(error)))
-        if dead:
-            await self._bury(dead)
-        if events:
-            await self._store_and_acknowledge(good, events)
+        good: list[tuple[Lane, Entry, RequestEvent]] = []
+        for lane, entries in batches.items():
+            dead: list[DeadLetter] = []
+            gone: list[Entry] = []
+            for entry in entries:
+                try:
+                    if entry.gone:
+                        gone.append(entry)
+                    else:
+                        good.append((lane, entry, accept(entry.data)))
+                except UnacceptableEntryError as error:
+                    dead.append(_letter(entry, str(error)))
+            if dead:
+                await self._bury(lane, dead)
+            if gone:
+                await self._let_go(lane, gone)
+        if good:
+            await self._store_and_acknowledge(good)
 
-    async def _store_and_acknowledge(self, entries: Sequence[Entry], events: Sequence[RequestEvent]) -> None:
+    async def _store_and_acknowledge(self, good: Sequence[tuple[Lane, Entry, RequestEvent]]) -> None:
         """Halve a batch that the database refuses until the record that it refuses is alone."""
+        events = [event for _, _, event in good]
         try:
             new = await self._add(events)
         except UnstorableRecordError as error:
-            if len(events) == 1:
-                await self._bury([DeadLetter(entries[0], f"the database refuses it: {error}")])
+            if len(good) == 1:
+                lane, entry, _ = good[0]
+                await self._bury(lane, [_letter(entry, f"the database refuses it: {error}")])
                 return
-            half = len(events) // 2
-            await self._store_and_acknowledge(entries[:half], events[:half])
-            await self._store_and_acknowledge(entries[half:], events[half:])
+            half = len(good) // 2
+            await self._store_and_acknowledge(good[:half])
+            await self._store_and_acknowledge(good[half:])
             return
         self._progress.stored.inc(len(new))
         self._progress.repeated.inc(len(events) - len(new))
         live = messages(events)
-        await self._insist("acknowledge", lambda: self._reader.finish(entries, live))
+        by_lane: dict[Lane, list[Entry]] = {}
+        for lane, entry, _ in good:
+            by_lane.setdefault(lane, []).append(entry)
+        first = next(iter(by_lane)).reader
+        await self._insist("publish", lambda: first.publish(live))
+        for lane, entries in by_lane.items():
+            await self._acknowledge(lane, entries)
 
-    async def _bury(self, dead: Sequence[DeadLetter]) -> None:
-        await self._insist("dead letters", lambda: self._reader.bury(dead, LARGEST_ENTRY))
+    async def _acknowledge(self, lane: Lane, entries: Sequence[Entry]) -> None:
+        await self._insist("acknowledge", lambda: lane.reader.finish(entries))
+
+    async def _let_go(self, lane: Lane, gone: Sequence[Entry]) -> None:
+        """Somebody deleted entries before they were acknowledged. The reconciliation tells if any is lost."""
+        await self._acknowledge(lane, gone)
+        self._progress.lost.inc(len(gone))
+        logger.error(
+            "entries were deleted from the stream before they were acknowledged; does anybody trim it?",
+            extra={"entries": len(gone), "first": gone[0].id.decode(), "stream": lane.reader.stream},
+        )
+
+    async def _bury(self, lane: Lane, dead: Sequence[DeadLetter]) -> None:
+        await self._insist("dead letters", lambda: lane.reader.bury(dead))
         self._progress.dead.inc(len(dead))
         logger.warning(
             "entries put aside as dead letters",
-            extra={"entries": len(dead), "first": dead[0].entry.id.decode(), "reason": dead[0].reason},
+            extra={"entries": len(dead), "first": dead[0].entry_id.decode(), "reason": dead[0].reason},
         )
 
     async def _add(self, events: Sequence[RequestEvent]) -> list[RequestEvent]:
@@ -199,3 +294,7 @@ class Consumer:
         if self._progress.redis_trouble is not None:
             self._progress.redis_trouble = None
             logger.info("connected to Redis")
+
+
+def _letter(entry: Entry, reason: str) -> DeadLetter:
+    return DeadLetter(entry.id, entry.data, reason, whose(entry.data))
