@@ -89,10 +89,11 @@ async def bury(redis: Redis, stream: str, letters: Sequence[DeadLetter]) -> None
 
 
 async def letters(redis: Redis) -> AsyncIterator[Letter]:
-    """All dead letters, oldest first; those that come meanwhile included."""
-    after = "-"
+    """All dead letters that are there now, oldest first; one at a time, however large they are."""
+    newest = cast("list[Any]", await redis.xrevrange(DEAD, count=1))
+    after, last = "-", newest[0][0] if newest else "0"
     while True:
-        page = cast("list[Any]", await redis.xrange(DEAD, after, count=_PAGE))
+        page = cast("list[Any]", await redis.xrange(DEAD, after, last, count=_PAGE))
         for identifier, fields in page:
             yield _letter(identifier, fields)
         if len(page) < _PAGE:
