@@ -51,10 +51,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     assert process.stop() == -signal.SIGTERM
 
 
+@pytest.fixture(scope="module", params=["llamacpp", "openai"])
+def provider(request: pytest.FixtureRequest) -> str:
+    """What the server is, and what it is taken for behind a plain `WEIR_UPSTREAM_URL`."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def proxy_settings(server: Process, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def proxy_settings(
+    server: Process, provider: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    if provider == "openai":
+        return {"WEIR_UPSTREAM_URL": server.url}
     config = tmp_path_factory.mktemp("config") / "weir.yaml"
-    config.write_text(f"upstreams: [{{name: gpu, url: '{server.url}/v1', provider: llamacpp}}]")
+    config.write_text(f"upstreams: [{{name: gpu, url: '{server.url}/v1', provider: {provider}}}]")
     return {"WEIR_CONFIG": str(config)}
 
 
@@ -87,7 +97,7 @@ def reported(documents: list[dict[str, Any]]) -> tuple[int, int]:
 
 @pytest.mark.parametrize(("path", "body"), ASKED)
 async def test_the_same_answer_and_the_counts_that_it_reports(
-    server: Process, proxy: Process, records: Records, path: str, body: dict[str, Any]
+    server: Process, proxy: Process, records: Records, provider: str, path: str, body: dict[str, Any]
 ) -> None:
     mark, stream = marker(), body.get("stream") is True
     await post_json(server.url, path, FIXED | body)  # from here on its prompt is cached
@@ -101,7 +111,7 @@ async def test_the_same_answer_and_the_counts_that_it_reports(
     record = await records.of(mark)
     assert (record.prompt_tokens, record.completion_tokens) == reported(said(counting, stream=stream))
     assert (record.outcome, record.usage_source, record.model) == ("completed", "reported", "tiny")
-    assert (record.provider, record.stream) == ("llamacpp", stream)
+    assert (record.provider, record.stream) == (provider, stream)
     assert record.finish_reason in {"stop", "length", "max_tokens", "end_turn", "completed"}
 
 

@@ -59,6 +59,21 @@ clients:
     assert "sk-1" not in repr(upstream)
 
 
+@pytest.mark.parametrize(
+    ("more", "asked"),
+    [
+        ("", "end"),
+        (", provider: vllm", "each"),
+        (", provider: llamacpp", "never"),
+        (", provider: vllm, ask_usage: end", "end"),
+        (", provider: sglang, ask_usage: each", "each"),
+        (", ask_usage: never", "never"),
+    ],
+)
+def test_what_streams_are_asked_for(tmp_path: Path, more: str, asked: str) -> None:
+    assert read(tmp_path, ONE % more).upstreams[0].ask_usage == asked
+
+
 def test_an_upstream_of_the_environment_comes_last(tmp_path: Path) -> None:
     config = read(
         tmp_path, ONE % "", WEIR_UPSTREAM_URL="http://127.0.0.1:11434", WEIR_UPSTREAM_API_KEY="sk-2\n"

@@ -8,7 +8,7 @@ import pytest
 
 from weir.proxy.providers import DIALECTS
 from weir.proxy.providers.model_name import rename_in_json
-from weir.proxy.providers.provider import UnreadableBodyError
+from weir.proxy.providers.provider import Added, UnreadableBodyError
 
 BODIES = [
     b'{"model":"\xff","stream":true}',
@@ -39,19 +39,19 @@ ENDS = [
 def test_a_request(dialect: str, body: bytes) -> None:
     with suppress(UnreadableBodyError):
         facts = DIALECTS[dialect].read_request(body)
-        prepared, _ = DIALECTS[dialect].prepare(body, facts)
+        prepared, _ = DIALECTS[dialect].prepare(body, facts, Added.LAST | Added.EACH)
         assert rename_in_json(prepared, "other")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("strip_usage", [True, False])
-def test_an_answer(dialect: str, end: bytes, *, stream: bool, strip_usage: bool) -> None:
+@pytest.mark.parametrize("added", [Added.LAST, Added.NOTHING])
+def test_an_answer(dialect: str, end: bytes, *, stream: bool, added: Added) -> None:
     for answer in (b"data: " + end + b"\n\n", end + b"\n", b"data: " + end, end[:-3]):
-        reader = DIALECTS[dialect].reader(stream=stream, strip_usage=strip_usage)
+        reader = DIALECTS[dialect].reader(stream=stream, added=added)
         given = reader.feed(answer, 1.0) + reader.finish()
-        assert given in {answer, b""} or strip_usage
-        reader = DIALECTS[dialect].reader(stream=stream, strip_usage=strip_usage)
+        assert given in {answer, b""} or added
+        reader = DIALECTS[dialect].reader(stream=stream, added=added)
         reader.feed(answer, 1.0)
         reader.abandon()

@@ -212,7 +212,7 @@ async def test_what_nobody_foresaw_is_an_answer_and_a_record(
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"\xff":1,"stream":true,"stream_options":{}}', b'{"a":"\xff","model":"m"}']
+    "body", [b'{"\xff":1,"stream":true,"stream\\u005foptions":{}}', b'{"a":"\xff","model":"m"}']
 )
 async def test_text_that_is_none_passes_through(proxy: InMemoryProxy, body: bytes) -> None:
     client = proxy.client()

@@ -18,6 +18,7 @@ from tests.support.transport import in_pieces
 
 from weir.proxy.forwarding.decoding import CODINGS, DamagedError, DecodingReader, UnpackingReader
 from weir.proxy.providers import DIALECTS
+from weir.proxy.providers.provider import Added
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,8 +60,8 @@ PACKED: Final[dict[str, tuple[bytes, Callable[[bytes], bytes]]]] = {
 }
 
 
-def chat(*, stream: bool = True, strip_usage: bool = False) -> AnswerReader:
-    return DIALECTS["openai.chat"].reader(stream=stream, strip_usage=strip_usage)
+def chat(*, stream: bool = True, added: Added = Added.NOTHING) -> AnswerReader:
+    return DIALECTS["openai.chat"].reader(stream=stream, added=added)
 
 
 def follow(reader: AnswerReader, pieces: list[bytes]) -> bytes:
@@ -84,7 +85,7 @@ def test_usage_is_read_and_the_bytes_stay(name: str, ends: list[int]) -> None:
 @given(ends=st.lists(st.integers(0, 300), max_size=12))
 def test_what_must_come_out_comes_out_unpacked(name: str, ends: list[int]) -> None:
     coding, pack = PACKED[name]
-    reader = UnpackingReader(chat(strip_usage=True), coding)
+    reader = UnpackingReader(chat(added=Added.LAST), coding)
     assert follow(reader, in_pieces(pack(STREAM), ends)) == STREAM.replace(USAGE, b"")
     assert reader.facts.usage is not None
 

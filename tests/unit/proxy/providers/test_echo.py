@@ -9,6 +9,7 @@ import pytest
 
 from weir.proxy.providers import echo
 from weir.proxy.providers.openai import OpenAI
+from weir.proxy.providers.provider import Added
 
 
 def script(**document: Any) -> list[tuple[float, bytes]]:
@@ -32,7 +33,7 @@ def test_a_plain_answer_repeats_the_last_message() -> None:
 @pytest.mark.parametrize("asked", [True, False])
 def test_a_stream_comes_token_by_token(asked: bool) -> None:
     pieces = script(model="m", stream=True, stream_options={"include_usage": asked}, messages=said("a b"))
-    reader = OpenAI().reader(stream=True, strip_usage=False)
+    reader = OpenAI().reader(stream=True, added=Added.NOTHING)
     for number, (_, piece) in enumerate(pieces):
         assert reader.feed(piece, float(number)) == piece
     reader.finish()

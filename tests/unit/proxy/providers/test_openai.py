@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ from tests.support.transport import in_pieces
 
 from weir.proxy.errors import upstream_failed
 from weir.proxy.providers.openai import OpenAI
-from weir.proxy.providers.provider import UnreadableBodyError
+from weir.proxy.providers.provider import Added, UnreadableBodyError
 
 if TYPE_CHECKING:
     from weir.proxy.exchange import AnswerFacts
@@ -173,7 +173,7 @@ class TestStreams:
     @pytest.mark.parametrize("server", EXPECTED)
     def test_what_is_read_and_what_is_taken_out(self, server: str) -> None:
         stream, stripped, facts = EXPECTED[server]
-        reader = DIALECT.reader(stream=True, strip_usage=True)
+        reader = DIALECT.reader(stream=True, added=Added.LAST)
         assert follow(reader, [stream]) == stripped
         assert summary(reader.facts) == facts
         assert reader.facts.ended
@@ -182,32 +182,30 @@ class TestStreams:
     @pytest.mark.parametrize("server", EXPECTED)
     def test_what_the_client_asked_for_stays(self, server: str) -> None:
         stream, _, facts = EXPECTED[server]
-        reader = DIALECT.reader(stream=True, strip_usage=False)
+        reader = DIALECT.reader(stream=True, added=Added.NOTHING)
         assert follow(reader, [stream]) == stream
         assert summary(reader.facts) == facts
 
     @pytest.mark.parametrize("server", EXPECTED)
-    @pytest.mark.parametrize("strip_usage", [True, False])
+    @pytest.mark.parametrize("added", [Added.LAST, Added.NOTHING])
     @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
-    def test_a_drip(self, server: str, strip_usage: bool, size: int) -> None:
+    def test_a_drip(self, server: str, added: Added, size: int) -> None:
         stream, stripped, facts = EXPECTED[server]
-        reader = DIALECT.reader(stream=True, strip_usage=strip_usage)
+        reader = DIALECT.reader(stream=True, added=added)
         given = follow(reader, in_pieces(stream, range(0, len(stream), size)))
-        assert given == (stripped if strip_usage else stream)
+        assert given == (stripped if added else stream)
         assert summary(reader.facts) == facts
 
     @given(
         server=st.sampled_from(list(EXPECTED)),
-        strip_usage=st.booleans(),
+        added=st.sampled_from([Added.LAST, Added.NOTHING]),
         end=st.sampled_from(["\n\n", "\r\n\r\n", "\r\r"]),
         ends=st.lists(st.integers(0, 1500), max_size=12),
     )
-    def test_any_split_and_any_line_end(
-        self, server: str, strip_usage: bool, end: str, ends: list[int]
-    ) -> None:
+    def test_any_split_and_any_line_end(self, server: str, added: Added, end: str, ends: list[int]) -> None:
         stream = EXPECTED[server][0].replace(b"\n\n", end.encode())
-        whole = DIALECT.reader(stream=True, strip_usage=strip_usage)
-        split = DIALECT.reader(stream=True, strip_usage=strip_usage)
+        whole = DIALECT.reader(stream=True, added=added)
+        split = DIALECT.reader(stream=True, added=added)
         assert follow(split, in_pieces(stream, ends)) == follow(whole, [stream])
         assert timeless(split.facts) == timeless(whole.facts)
         assert summary(whole.facts) == EXPECTED[server][2]
@@ -230,11 +228,11 @@ class TestStreams:
             ]
         )
         stream = b"".join(data.draw(st.lists(parts | st.binary(max_size=9), max_size=40)))
-        reader = DIALECT.reader(stream=True, strip_usage=False)
+        reader = DIALECT.reader(stream=True, added=Added.NOTHING)
         assert follow(reader, in_pieces(stream, ends)) == stream
 
     def test_moments_are_those_of_content(self) -> None:
-        reader = DIALECT.reader(stream=True, strip_usage=True)
+        reader = DIALECT.reader(stream=True, added=Added.LAST)
         events = [event + b"\n\n" for event in DEEPSEEK.split(b"\n\n") if event]
         for second, event in enumerate(events):
             reader.feed(event, float(second**2))
@@ -244,7 +242,7 @@ class TestStreams:
         assert facts.max_token_gap == 5.0
 
     def test_one_token_has_no_gap(self) -> None:
-        reader = DIALECT.reader(stream=True, strip_usage=True)
+        reader = DIALECT.reader(stream=True, added=Added.LAST)
         follow(reader, [LLAMA_CPP])
         assert reader.facts.max_token_gap is None
 
@@ -254,7 +252,7 @@ class TestStreams:
             b'data: {"model":"m",\ndata: "choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\n'
             b'data:{"choices":[],\ndata:"usage":{"prompt_tokens":3}}\n\ndata:[DONE]\n\n'
         )
-        reader = DIALECT.reader(stream=True, strip_usage=True)
+        reader = DIALECT.reader(stream=True, added=Added.LAST)
         given = follow(reader, in_pieces(stream, range(len(stream))))
         assert given == stream.replace(b'data:{"choices":[],\ndata:"usage":{"prompt_tokens":3}}\n\n', b"")
         assert (reader.facts.model, reader.facts.content_chunks, reader.facts.ended) == ("m", 1, True)
@@ -274,7 +272,7 @@ class TestStreams:
         ],
     )
     def test_what_only_looks_like_usage_stays(self, event: bytes) -> None:
-        reader = DIALECT.reader(stream=True, strip_usage=True)
+        reader = DIALECT.reader(stream=True, added=Added.LAST)
         assert follow(reader, [event]) == event
 
     @pytest.mark.parametrize(
@@ -291,18 +289,18 @@ class TestStreams:
         ],
     )
     def test_a_null_is_taken_out_exactly(self, with_usage: str, without: str) -> None:
-        reader = DIALECT.reader(stream=True, strip_usage=True)
+        reader = DIALECT.reader(stream=True, added=Added.LAST)
         assert follow(reader, [sse(with_usage)]) == sse(without)
 
     def test_an_end_without_done_is_no_end(self) -> None:
-        reader = DIALECT.reader(stream=True, strip_usage=True)
+        reader = DIALECT.reader(stream=True, added=Added.LAST)
         stream = OPENAI.removesuffix(b"data: [DONE]\n\n")
         assert follow(reader, [stream]) == OPENAI_WITHOUT.removesuffix(b"data: [DONE]\n\n")
         assert not reader.facts.ended
         assert summary(reader.facts) == EXPECTED["openai"][2]
 
     def test_a_done_without_an_empty_line_is_one(self) -> None:
-        reader = DIALECT.reader(stream=True, strip_usage=True)
+        reader = DIALECT.reader(stream=True, added=Added.LAST)
         stream = OLLAMA.removesuffix(b"\n\n")
         assert follow(reader, [stream[:-3], stream[-3:]]).endswith(b"data: [DONE]")
         assert reader.facts.ended
@@ -317,12 +315,12 @@ class TestStreams:
         ],
     )
     def test_an_error_event(self, document: str, error_type: str, message: str) -> None:
-        reader = DIALECT.reader(stream=True, strip_usage=True)
+        reader = DIALECT.reader(stream=True, added=Added.LAST)
         follow(reader, [sse('{"choices":[{"delta":{"content":"x"}}]}', document, "[DONE]")])
         assert (reader.facts.error_type, reader.facts.error_message) == (error_type, message)
 
     def test_words_about_errors_are_none(self) -> None:
-        reader = DIALECT.reader(stream=True, strip_usage=True)
+        reader = DIALECT.reader(stream=True, added=Added.LAST)
         follow(
             reader,
             [sse('{"choices":[{"delta":{"content":"the \\"error\\":{} key"}}],"error":null}', "[DONE]")],
@@ -330,7 +328,7 @@ class TestStreams:
         assert reader.facts.error_type is None
 
     def test_what_broke_off_is_read_as_far_as_it_came(self) -> None:
-        reader = DIALECT.reader(stream=True, strip_usage=True)
+        reader = DIALECT.reader(stream=True, added=Added.LAST)
         end = VLLM.index(b'"content":" c"')
         given = b"".join(reader.feed(piece, 0.0) for piece in in_pieces(VLLM[:end], range(0, end, 50)))
         reader.abandon()
@@ -340,13 +338,13 @@ class TestStreams:
         assert not reader.facts.ended
 
     def test_an_event_without_an_end_is_passed_on_within_a_bound(self) -> None:
-        reader = DIALECT.reader(stream=True, strip_usage=True)
+        reader = DIALECT.reader(stream=True, added=Added.LAST)
         given = sum(len(reader.feed(b"x" * 10_000, 0.0)) for _ in range(100))
         assert given > 900_000
         assert not reader.between_events
 
     def test_only_between_events_may_one_of_ours_follow(self) -> None:
-        reader = DIALECT.reader(stream=True, strip_usage=True)
+        reader = DIALECT.reader(stream=True, added=Added.LAST)
         assert reader.between_events
         for piece in in_pieces(OLLAMA, range(0, len(OLLAMA), 11)):
             reader.feed(piece, 0.0)
@@ -367,7 +365,7 @@ class TestPlainAnswers:
     @given(st.lists(st.integers(0, 300), max_size=9), st.booleans())
     def test_any_split_gives_the_same(self, ends: list[int], indented: bool) -> None:
         body = json.dumps(PLAIN, indent=2 if indented else None).encode()
-        reader = DIALECT.reader(stream=False, strip_usage=False)
+        reader = DIALECT.reader(stream=False, added=Added.NOTHING)
         assert follow(reader, in_pieces(body, ends)) == body
         assert (reader.facts.model, reader.facts.finish_reason) == ("gpt-4o", "stop")
         assert reader.facts.usage is not None
@@ -378,7 +376,7 @@ class TestPlainAnswers:
     def test_a_very_large_one_is_read_at_its_ends(self, filling: bytes) -> None:
         head, tail = json.dumps(PLAIN).encode().split(b"the ")
         body = head + filling * (3_000_000 // len(filling)) + tail
-        reader = DIALECT.reader(stream=False, strip_usage=False)
+        reader = DIALECT.reader(stream=False, added=Added.NOTHING)
         assert follow(reader, in_pieces(body, range(0, len(body), 65_536))) == body
         assert reader.facts.model == "gpt-4o"
         assert reader.facts.finish_reason == "stop"
@@ -390,7 +388,7 @@ class TestPlainAnswers:
     )
     def test_anything_else_says_nothing(self, body: bytes) -> None:
         for ending in ("finish", "abandon"):
-            reader = DIALECT.reader(stream=False, strip_usage=False)
+            reader = DIALECT.reader(stream=False, added=Added.NOTHING)
             assert reader.feed(body, 1.0) == body
             getattr(reader, ending)()
             assert (reader.facts.model, reader.facts.usage) == (None, None)
@@ -431,7 +429,8 @@ class TestRequests:
         ]
         for document in documents:
             body = json.dumps(document, indent=3).encode()
-            assert DIALECT.prepare(body, DIALECT.read_request(body)) == (body, False)
+            facts = DIALECT.read_request(body)
+            assert DIALECT.prepare(body, facts, Added.LAST) == (body, Added.NOTHING)
 
 
 _text = st.text('ab 9é🙂"\\{}[]:,\n', max_size=9)
@@ -440,35 +439,58 @@ _json = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_text, inner, max_size=3),
     max_leaves=8,
 )
-_options = st.none() | st.dictionaries(st.sampled_from(["include_usage", "chunk_include_usage", "x"]), _json)
+_options = st.none() | st.dictionaries(
+    st.sampled_from(["include_usage", "continuous_usage_stats", "x"]), _json | st.just(True)
+)
 
 
 @given(
     members=st.dictionaries(st.sampled_from(["model", "messages", "tools", "é", "x y"]), _json),
     options=st.just(...) | _options,
+    may=st.sampled_from([Added.NOTHING, Added.LAST, Added.LAST | Added.EACH]),
     indent=st.sampled_from([None, 0, 2]),
     ascii_only=st.booleans(),
     stream_first=st.booleans(),
 )
 def test_asking_for_usage_changes_nothing_else(
-    members: dict[str, Any], options: Any, indent: int | None, ascii_only: bool, stream_first: bool
+    members: dict[str, Any],
+    options: Any,
+    may: Added,
+    indent: int | None,
+    ascii_only: bool,
+    stream_first: bool,
 ) -> None:
     document = {"stream": True, **members} if stream_first else {**members, "stream": True}
     if options is not ...:
         document["stream_options"] = options
     body = json.dumps(document, indent=indent, ensure_ascii=ascii_only).encode()
     facts = DIALECT.read_request(body)
-    prepared, asked = DIALECT.prepare(body, facts)
-    if facts.usage_asked:
-        assert (prepared, asked) == (body, False)
+    prepared, added = DIALECT.prepare(body, facts, may)
+    given = cast("dict[str, Any]", options) if isinstance(options, dict) else {}
+    asked = {name: given.get(name) is True for name in ("include_usage", "continuous_usage_stats")}
+    wanted = {"include_usage": Added.LAST in may, "continuous_usage_stats": Added.EACH in may}
+    more = {name: True for name in asked if wanted[name] and not asked[name]}
+    assert bool(added) == bool(more)
+    assert (Added.LAST in added) == ("include_usage" in more)
+    # The client gets no counts with each chunk unless it asked for both.
+    assert (Added.EACH in added) == (bool(more) and _gets_each(given, more))
+    if not more:
+        assert prepared == body
         return
-    assert asked
     found = json.loads(prepared)
-    assert found.pop("stream_options") == {
-        **(options if isinstance(options, dict) else {}),
-        "include_usage": True,
-    }
+    assert found.pop("stream_options") == {**given, **more}
     document.pop("stream_options", None)
     assert found == document
     if options is ...:
-        assert prepared.replace(b'"stream_options":{"include_usage":true},', b"", 1) == body
+        added_text = '"stream_options":' + json.dumps(more, separators=(",", ":")) + ","
+        assert prepared.replace(added_text.encode(), b"", 1) == body
+    else:
+        at = body.rindex(b'"stream_options"')
+        assert prepared.startswith(body[:at]), "what stands before the options keeps its bytes"
+
+
+def _gets_each(given: dict[str, Any], more: dict[str, bool]) -> bool:
+    """Whether counts come with each chunk now that did not come before."""
+    after = {**given, **more}
+    before = given.get("include_usage") is True and given.get("continuous_usage_stats") is True
+    return after.get("include_usage") is True and after.get("continuous_usage_stats") is True and not before

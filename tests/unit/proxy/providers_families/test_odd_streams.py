@@ -8,13 +8,14 @@ import pytest
 from tests.support.fake_llm.reply import compact, event, typed_event
 
 from weir.proxy.providers import DIALECTS
+from weir.proxy.providers.provider import Added
 
 if TYPE_CHECKING:
     from weir.proxy.exchange import AnswerFacts
 
 
 def read(dialect: str, *pieces: bytes) -> AnswerFacts:
-    reader = DIALECTS[dialect].reader(stream=True, strip_usage=False)
+    reader = DIALECTS[dialect].reader(stream=True, added=Added.NOTHING)
     out = b"".join([*(reader.feed(piece, float(now)) for now, piece in enumerate(pieces)), reader.finish()])
     assert out == b"".join(pieces)
     return reader.facts
@@ -111,7 +112,7 @@ def test_ollamas_last_line_may_lack_its_end() -> None:
 
 
 def test_seconds_of_audio_are_no_tokens() -> None:
-    reader = DIALECTS["openai.form"].reader(stream=False, strip_usage=False)
+    reader = DIALECTS["openai.form"].reader(stream=False, added=Added.NOTHING)
     reader.feed(b'{"text":"Hi","usage":{"type":"duration","seconds":9}}', 1.0)
     reader.finish()
     assert reader.facts.usage is not None

@@ -14,6 +14,7 @@ from tests.support.families import CASES, Case
 
 from weir.proxy.endpoints import ENDPOINTS
 from weir.proxy.providers import DIALECTS
+from weir.proxy.providers.provider import Added
 
 if TYPE_CHECKING:
     from weir.proxy.exchange import AnswerFacts
@@ -31,7 +32,7 @@ class Recorded:
     body: bytes
 
     def reader(self) -> AnswerReader:
-        return DIALECTS[DIALECT_OF[self.case.path]].reader(stream=True, strip_usage=False)
+        return DIALECTS[DIALECT_OF[self.case.path]].reader(stream=True, added=Added.NOTHING)
 
 
 def recorded(case: Case) -> Recorded:

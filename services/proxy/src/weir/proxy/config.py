@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from weir.proxy.settings import ProxySettings
 
 DEMO: Upstream = Upstream(name="demo", url="", provider="echo", models=("demo",))
+ASK_USAGE: Mapping[str, Literal["each", "end", "never"]] = {"vllm": "each", "llamacpp": "never"}
+"""What streams are asked for where the operator does not say; llama.cpp tells its counts by itself."""
 _OLLAMA_PORT = 11434
 _OURS = HOP_BY_HOP | {"host", "content-length", "expect", "accept-encoding", "x-forwarded-for"}
 
@@ -64,6 +66,7 @@ class UpstreamConfig(_Strict):
     weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     timeouts: TimeoutsConfig = TimeoutsConfig()
     headers: dict[HeaderName, HeaderValue] = {}
+    ask_usage: Literal["each", "end", "never"] | None = None
 
     @field_validator("url")
     @classmethod
@@ -184,6 +187,7 @@ def _upstream(
             entry.timeouts.idle or settings.idle_timeout,
             entry.timeouts.total or settings.total_timeout,
         ),
+        ask_usage=entry.ask_usage or ASK_USAGE.get(entry.provider, "end"),
         headers=tuple(entry.headers.items()),
     )
 

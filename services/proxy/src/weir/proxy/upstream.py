@@ -38,6 +38,8 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """Public model names to the names this upstream knows them by."""
     timeouts: Timeouts | None = None
     """Its own time limits; None for the proxy's."""
+    ask_usage: Literal["each", "end", "never"] = "end"
+    """What streams are asked for though their client did not: usage with each chunk, at the end, nothing."""
     headers: tuple[tuple[str, str], ...] = ()
     """Sent with every request, in place of the client's headers of the same names."""
 

@@ -16,6 +16,7 @@ from weir.proxy.forwarding.fetch import FetchError, fetch
 from weir.proxy.forwarding.http_call import HttpCall
 from weir.proxy.forwarding.relay import AnswerRelay
 from weir.proxy.providers.model_name import rename_in_form, rename_in_json
+from weir.proxy.providers.provider import Added
 from weir.proxy.wire.heads import RequestWriter
 from weir.proxy.wire.upstream import UpstreamPool
 
@@ -33,8 +34,7 @@ logger = logging.getLogger(__name__)
 IDLE_SECONDS: Final = 60.0
 """How long an upstream connection is kept without use."""
 IN_PROCESS: Final = "echo"
-COUNTS_UNASKED: Final = "llamacpp"
-"""It tells its counts by itself, and tells them elsewhere when it is asked: clients would see that."""
+MAY_ADD: Final = {"each": Added.LAST | Added.EACH, "end": Added.LAST, "never": Added.NOTHING}
 ECHO_ANSWERS: Final = frozenset({"chat.completions", "models.list"})
 FETCH_SECONDS: Final = 5.0
 
@@ -80,13 +80,13 @@ class Forwarder:
         dialect = self._dialects[endpoint.dialect]
         body = exchange.body[0] if len(exchange.body) == 1 else b"".join(exchange.body)
         exchange.body.clear()
-        strip_usage = False
-        if endpoint.kind == "inference" and upstream.provider != COUNTS_UNASKED:
-            body, strip_usage = dialect.prepare(body, exchange.facts)
+        added = Added.NOTHING
+        if endpoint.kind == "inference":
+            body, added = dialect.prepare(body, exchange.facts, MAY_ADD[upstream.ask_usage])
         name = upstream.rename.get(exchange.facts.model or "")
         if name is not None and endpoint.body != "none":
             body = rename_in_form(body, name) if endpoint.body == "form" else rename_in_json(body, name)
-        relay = AnswerRelay(exchange, dialect, ending, self._monotonic, strip_usage=strip_usage)
+        relay = AnswerRelay(exchange, dialect, ending, self._monotonic, added=added)
         if upstream.provider == IN_PROCESS:
             if endpoint.operation not in ECHO_ANSWERS:
                 raise rejected(
@@ -100,7 +100,7 @@ class Forwarder:
         head = self._writers[upstream.name].head(
             exchange.head,
             body_bytes=len(body),
-            identity=strip_usage,
+            identity=added != Added.NOTHING,
             client_address=exchange.client.address,
             path=_renamed_path(exchange, upstream),
         )

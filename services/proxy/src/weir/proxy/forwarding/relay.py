@@ -10,6 +10,7 @@ from weir.events import Outcome
 from weir.proxy.errors import upstream_failed
 from weir.proxy.forwarding.decoding import CODINGS, DamagedError, DecodingReader, UnpackingReader
 from weir.proxy.providers.plain import ErrorReader, PassingReader
+from weir.proxy.providers.provider import Added
 from weir.proxy.wire.heads import LAST_CHUNK, chunk, response_head
 
 if TYPE_CHECKING:
@@ -54,13 +55,13 @@ class AnswerRelay:
         ending: Ending,
         monotonic: Callable[[], float],
         *,
-        strip_usage: bool,
+        added: Added,
     ) -> None:
         self._exchange = exchange
         self._dialect = dialect
         self._ending = ending
         self._monotonic = monotonic
-        self._strip_usage = strip_usage
+        self._added = added
         self._reader: AnswerReader = PassingReader()
         self._chunked = False
         self._keep_alive = True
@@ -143,7 +144,9 @@ class AnswerRelay:
             exchange.upstream_request_id = upstream_id.decode("latin-1")
         self._status = head.status
         self._event_stream = head.fields.get(b"content-type", b"").lower().startswith(_STREAMS)
-        self._alters = self._event_stream and self._strip_usage and head.status < HTTPStatus.BAD_REQUEST
+        self._alters = (
+            self._event_stream and self._added != Added.NOTHING and head.status < HTTPStatus.BAD_REQUEST
+        )
         self._reader = self._reader_for(head)
         as_framed = head.framing == "length" and not self._alters
         self._is_open_ended = not as_framed
@@ -174,7 +177,7 @@ class AnswerRelay:
         elif self._exchange.endpoint.kind == "other" or head.framing == "none":
             return PassingReader()
         else:
-            reader = self._dialect.reader(stream=self._event_stream, strip_usage=self._strip_usage)
+            reader = self._dialect.reader(stream=self._event_stream, added=self._added)
         coding = head.fields.get(b"content-encoding", b"identity").strip().lower()
         if coding == b"identity":
             return reader

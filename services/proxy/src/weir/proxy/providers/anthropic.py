@@ -11,6 +11,7 @@ import msgspec
 from weir.proxy.exchange import RequestFacts
 from weir.proxy.providers.json_bytes import json_object, object_after, text
 from weir.proxy.providers.plain import PassingReader
+from weir.proxy.providers.provider import Added
 from weir.proxy.providers.reading import JsonReader, StreamReader, model_in, unreadable
 from weir.proxy.providers.sse import event_data, split_events
 from weir.proxy.providers.usage import anthropic_usage
@@ -62,10 +63,10 @@ class Anthropic:
             model=text(request.model), stream=request.stream is True, user=text(metadata.get("user_id"))
         )
 
-    def prepare(self, body: bytes, facts: RequestFacts) -> tuple[bytes, bool]:  # noqa: ARG002 - the port's
-        return body, False
+    def prepare(self, body: bytes, facts: RequestFacts, may: Added) -> tuple[bytes, Added]:  # noqa: ARG002 - the port's
+        return body, Added.NOTHING
 
-    def reader(self, *, stream: bool, strip_usage: bool) -> AnswerReader:  # noqa: ARG002 - the port's
+    def reader(self, *, stream: bool, added: Added) -> AnswerReader:  # noqa: ARG002 - the port's
         return MessageStreamReader() if stream else MessageReader()
 
     def error_body(self, error: ProxyError) -> bytes:
@@ -80,7 +81,7 @@ class Anthropic:
 class TokenCounting(Anthropic):
     """The dialect of `/v1/messages/count_tokens`: what it counts was not used."""
 
-    def reader(self, *, stream: bool, strip_usage: bool) -> AnswerReader:  # noqa: ARG002 - the port's
+    def reader(self, *, stream: bool, added: Added) -> AnswerReader:  # noqa: ARG002 - the port's
         return PassingReader()
 
 
@@ -103,6 +104,7 @@ class MessageReader(JsonReader):
 class MessageStreamReader(StreamReader):
     """Reads a message's events: input counts come with the first, output counts grow in `message_delta`."""
 
+    usual: ClassVar[bytes] = b'"text":"'
     content: ClassVar[re.Pattern[bytes]] = re.compile(
         rb'"(?:text|thinking|partial_json)"\s*:\s*"(?!")|"type"\s*:\s*"tool_use"'
     )
@@ -117,7 +119,7 @@ class MessageStreamReader(StreamReader):
     def notice(self, whole: bytes) -> None:
         for event in split_events(whole):
             if _START.search(event) is not None:
-                self._count(json_object(event_data(event)).get("message"))
+                self._begin(json_object(event_data(event)).get("message"))
             elif _DELTA.search(event) is not None:
                 document = json_object(event_data(event))
                 self._count(document)
@@ -132,14 +134,19 @@ class MessageStreamReader(StreamReader):
     def read_event(self, event: bytes) -> None:
         """All there is to know was noticed as it passed."""
 
-    def _count(self, holder: object) -> None:
-        usage = cast("dict[str, Any]", holder).get("usage") if isinstance(holder, dict) else None
+    def _begin(self, message: object) -> None:
+        """What went in is known now. What comes out is not: the count of it is a placeholder."""
+        if isinstance(message, dict):
+            self._count(cast("dict[str, Any]", message), without="output_tokens")
+
+    def _count(self, holder: dict[str, Any], without: str = "") -> None:
+        usage = holder.get("usage")
         if isinstance(usage, dict):
             # Later events repeat or raise the counts; a null there does not unsay an earlier one.
-            known = {
-                name: value for name, value in cast("dict[str, Any]", usage).items() if value is not None
-            }
-            self._usage.update(known)
+            counts = cast("dict[str, Any]", usage).items()
+            self._usage.update(
+                {name: value for name, value in counts if value is not None and name != without}
+            )
             self.facts.usage = anthropic_usage(self._usage)
 
     def _error(self, event: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from weir.proxy.exchange import AnswerFacts, RequestFacts
 from weir.proxy.providers.json_bytes import json_object, text
+from weir.proxy.providers.provider import Added
 from weir.proxy.providers.reading import JsonReader, StreamReader, unreadable
 from weir.proxy.providers.sse import LineSplitter
 from weir.proxy.providers.usage import ollama_usage
@@ -42,10 +43,10 @@ class Ollama:
         stream = request.stream is not False if self.streams_by_default else request.stream is True
         return RequestFacts(model=text(request.model) or text(request.name), stream=stream)
 
-    def prepare(self, body: bytes, facts: RequestFacts) -> tuple[bytes, bool]:  # noqa: ARG002 - the port's
-        return body, False
+    def prepare(self, body: bytes, facts: RequestFacts, may: Added) -> tuple[bytes, Added]:  # noqa: ARG002 - the port's
+        return body, Added.NOTHING
 
-    def reader(self, *, stream: bool, strip_usage: bool) -> AnswerReader:  # noqa: ARG002 - the port's
+    def reader(self, *, stream: bool, added: Added) -> AnswerReader:  # noqa: ARG002 - the port's
         return LineReader() if stream else ObjectReader()
 
     def error_body(self, error: ProxyError) -> bytes:
@@ -71,6 +72,7 @@ class ObjectReader(JsonReader):
 class LineReader(StreamReader):
     """Reads a stream of lines; the last has `done: true`."""
 
+    usual: ClassVar[bytes] = b'"content":"'
     content: ClassVar[re.Pattern[bytes]] = re.compile(
         rb'"(?:content|response|thinking)"\s*:\s*"(?!")|"tool_calls"\s*:\s*\[\s*\{'
     )

@@ -9,17 +9,20 @@ import msgspec
 
 from weir.proxy.exchange import RequestFacts
 from weir.proxy.providers.json_bytes import json_object, object_after, text
+from weir.proxy.providers.provider import Added
 from weir.proxy.providers.reading import JsonReader, StreamReader, model_in, unreadable
 from weir.proxy.providers.sse import event_data, split_events
-from weir.proxy.providers.usage import llamacpp_usage, openai_usage
+from weir.proxy.providers.stream_usage import UsageRemoval, ask_for_usage
+from weir.proxy.providers.usage import chat_usage
 
 if TYPE_CHECKING:
     from weir.proxy.errors import ProxyError
     from weir.proxy.providers.provider import AnswerReader
 
-_ASK: Final = b'"stream_options":{"include_usage":true}'
 _FINISH_REASON: Final = re.compile(rb'"finish_reason"\s*:\s*"([^"\\]{1,64})"')
-_NULL_USAGE: Final = re.compile(rb',\s*"usage"\s*:\s*null|"usage"\s*:\s*null\s*,\s*')
+_REASONING: Final = re.compile(rb'"(?:reasoning_details|thinking)"\s*:\s*\[')
+"""Reasoning in pieces that have a `text` each."""
+_ANSWER_BESIDE: Final = re.compile(rb'"(?:content|refusal)"\s*:\s*"(?!")|"tool_calls"\s*:\s*\[\s*\{')
 _DONE: Final = b"[DONE]"
 
 
@@ -41,10 +44,10 @@ class _Completion(msgspec.Struct):
     model: Any = None
     choices: list[_Choice] | None = None
     usage: dict[str, Any] | None = None
+    timings: Any = None
 
 
 _request_decoder: Final = msgspec.json.Decoder(_Request)
-_members_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _completion_decoder: Final = msgspec.json.Decoder(_Completion)
 
 
@@ -65,14 +68,15 @@ class OpenAI:
             stream_options=request.stream_options,
         )
 
-    def prepare(self, body: bytes, facts: RequestFacts) -> tuple[bytes, bool]:
-        if not facts.stream or facts.usage_asked:
-            return body, False
-        asked = _ask_for_usage(body, facts.stream_options)
-        return (body, False) if asked is None else (asked, True)
+    def prepare(self, body: bytes, facts: RequestFacts, may: Added) -> tuple[bytes, Added]:
+        if not facts.stream:
+            return body, Added.NOTHING
+        return ask_for_usage(body, facts.stream_options, may)
 
-    def reader(self, *, stream: bool, strip_usage: bool) -> AnswerReader:
-        return ChatStreamReader(strip_usage=strip_usage) if stream else ChatReader()
+    def reader(self, *, stream: bool, added: Added) -> AnswerReader:
+        if not stream:
+            return ChatReader()
+        return StrippingReader(added) if added else ChatStreamReader()
 
     def error_body(self, error: ProxyError) -> bytes:
         return error.body()
@@ -90,20 +94,20 @@ class ChatReader(JsonReader):
         facts.model = text(completion.model)
         if completion.choices:
             facts.finish_reason = text(completion.choices[0].finish_reason)
-        if completion.usage is not None:
-            facts.usage = openai_usage(completion.usage)
+        facts.usage = chat_usage({"usage": completion.usage, "timings": completion.timings})
 
     def read_ends(self, body: bytes) -> None:
         self.facts.model = model_in(body)
         if reasons := _FINISH_REASON.findall(body):
             self.facts.finish_reason = reasons[-1].decode(errors="replace")
         if (usage := object_after(body, b'"usage"')) is not None:
-            self.facts.usage = openai_usage(usage)
+            self.facts.usage = chat_usage({"usage": usage})
 
 
 class ChatStreamReader(StreamReader):
-    """Reads an event stream of chunks and takes our usage chunk out again."""
+    """Reads an event stream of chunks."""
 
+    usual: ClassVar[bytes] = b'"content":"'
     answer: ClassVar[re.Pattern[bytes]] = re.compile(
         rb'"(?:content|refusal|text)"\s*:\s*"(?!")'
         rb'|"tool_calls"\s*:\s*\[\s*\{|"(?:function_call|audio)"\s*:\s*\{'
@@ -113,14 +117,13 @@ class ChatStreamReader(StreamReader):
         rb'|"tool_calls"\s*:\s*\[\s*\{|"(?:function_call|audio)"\s*:\s*\{'
     )
 
-    def __init__(self, *, strip_usage: bool) -> None:
-        super().__init__()
-        self._strip_usage = strip_usage
-
-    def rewrite(self, whole: bytes) -> bytes:
-        if not self._strip_usage or b'"usage"' not in whole:
-            return whole
-        return b"".join(map(self._without_usage, split_events(whole)))
+    def has_answer(self, whole: bytes) -> bool:
+        if not super().has_answer(whole) or _REASONING.search(whole) is None:
+            return super().has_answer(whole)
+        return any(
+            (self.answer if _REASONING.search(event) is None else _ANSWER_BESIDE).search(event) is not None
+            for event in split_events(whole)
+        )
 
     def read_end(self, tail: bytes) -> None:
         if reasons := _FINISH_REASON.findall(tail):
@@ -130,26 +133,10 @@ class ChatStreamReader(StreamReader):
         facts, data = self.facts, event_data(event)
         if data.strip() == _DONE:
             facts.ended = True
-        elif facts.usage is None and b'"usage"' in data:
-            usage = json_object(data).get("usage")
-            facts.usage = openai_usage(cast("dict[str, Any]", usage)) if isinstance(usage, dict) else None
-        elif facts.usage is None and b'"timings"' in data:
-            timings = json_object(data).get("timings")
-            if isinstance(timings, dict):
-                facts.usage = llamacpp_usage(cast("dict[str, Any]", timings))
+        elif facts.usage is None and (b'"usage"' in data or b'"timings"' in data):
+            facts.usage = chat_usage(json_object(data))
         if b'"error"' in data:
             self._read_error(json_object(data).get("error"))
-
-    def _without_usage(self, event: bytes) -> bytes:
-        """The event as the upstream would have sent it had we not asked for usage."""
-        if b'"usage"' not in event:
-            return event
-        chunk = json_object(event_data(event))
-        usage = chunk.get("usage")
-        if isinstance(usage, dict):
-            self.facts.usage = openai_usage(cast("dict[str, Any]", usage))
-            return b"" if not chunk.get("choices") else event
-        return _NULL_USAGE.sub(b"", event, count=1) if "usage" in chunk else event
 
     def _read_error(self, error: object) -> None:
         if isinstance(error, dict):
@@ -160,22 +147,29 @@ class ChatStreamReader(StreamReader):
             self.facts.error_type, self.facts.error_message = "stream_error", text(error)
 
 
+class StrippingReader(ChatStreamReader):
+    """Reads a stream and takes the usage that we asked for out again."""
+
+    def __init__(self, added: Added) -> None:
+        super().__init__()
+        self._removal = UsageRemoval(added)
+
+    def rewrite(self, whole: bytes) -> bytes:
+        if b'"usage"' not in whole and not self._removal.watches:
+            return whole
+        return b"".join([self._removal.without(event) for event in split_events(whole)])
+
+    def rewrite_end(self, rest: bytes) -> bytes:
+        return super().rewrite_end(rest) + self._removal.held()
+
+    def abandon(self) -> None:
+        self._keep(self._removal.held())
+        super().abandon()
+
+    def read_end(self, tail: bytes) -> None:
+        super().read_end(tail)
+        self.facts.usage = self._removal.reported()
+
+
 def _asks_for_usage(options: object) -> bool:
     return isinstance(options, dict) and cast("dict[str, Any]", options).get("include_usage") is True
-
-
-def _ask_for_usage(body: bytes, options: object) -> bytes | None:
-    """The body with `include_usage` in it; None where the options are not an object we could add to."""
-    if options is msgspec.UNSET:
-        start = body.index(b"{") + 1
-        return b"%b%b,%b" % (body[:start], _ASK, body[start:])
-    if options is not None and not isinstance(options, dict):
-        return None
-    # The client wrote options without it: every other value keeps its bytes.
-    try:
-        members = _members_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None  # a key that is no text; what it means is the upstream's business
-    merged = {**cast("dict[str, Any]", options or {}), "include_usage": True}
-    members["stream_options"] = msgspec.Raw(msgspec.json.encode(merged))
-    return msgspec.json.encode(members)

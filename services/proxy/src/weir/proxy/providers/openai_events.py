@@ -15,6 +15,7 @@ from weir.proxy.exchange import RequestFacts
 from weir.proxy.providers.form import value_of
 from weir.proxy.providers.json_bytes import json_object, object_after, text
 from weir.proxy.providers.openai import ChatReader, OpenAI
+from weir.proxy.providers.provider import Added
 from weir.proxy.providers.reading import JsonReader, StreamReader, model_in, unreadable
 from weir.proxy.providers.sse import event_data, split_events
 from weir.proxy.providers.usage import responses_usage
@@ -29,6 +30,8 @@ _TERMINAL: Final = re.compile(
 )
 _ERROR: Final = re.compile(rb'"type"\s*:\s*"error"')
 _LONGEST_FIELD: Final = 256
+_DATA: Final = rb'(?:^|[\r\n])data:(?![^\r\n]*"delta"\s*:\s*"")[^\r\n]*?'
+"""A line of data that is not of an empty delta."""
 
 
 class _Response(msgspec.Struct):
@@ -50,10 +53,10 @@ _response_decoder: Final = msgspec.json.Decoder(_Response)
 class TypedEvents(OpenAI):
     """The dialect of Responses and image generation."""
 
-    def prepare(self, body: bytes, facts: RequestFacts) -> tuple[bytes, bool]:  # noqa: ARG002 - the port's
-        return body, False
+    def prepare(self, body: bytes, facts: RequestFacts, may: Added) -> tuple[bytes, Added]:  # noqa: ARG002 - the port's
+        return body, Added.NOTHING
 
-    def reader(self, *, stream: bool, strip_usage: bool) -> AnswerReader:  # noqa: ARG002 - the port's
+    def reader(self, *, stream: bool, added: Added) -> AnswerReader:  # noqa: ARG002 - the port's
         return TypedEventReader() if stream else ResponseReader()
 
     def stream_error(self, error: ProxyError) -> bytes:
@@ -87,11 +90,11 @@ class Forms(TypedEvents):
 class Plain(OpenAI):
     """JSON in, JSON out, with usage in chat's terms: embeddings, moderations, rerank, score, tokenize."""
 
-    def prepare(self, body: bytes, facts: RequestFacts) -> tuple[bytes, bool]:  # noqa: ARG002 - the port's
-        return body, False
+    def prepare(self, body: bytes, facts: RequestFacts, may: Added) -> tuple[bytes, Added]:  # noqa: ARG002 - the port's
+        return body, Added.NOTHING
 
-    def reader(self, *, stream: bool, strip_usage: bool) -> AnswerReader:
-        return super().reader(stream=stream, strip_usage=strip_usage) if stream else ChatReader()
+    def reader(self, *, stream: bool, added: Added) -> AnswerReader:
+        return super().reader(stream=stream, added=added) if stream else ChatReader()
 
 
 class ResponseReader(JsonReader):
@@ -109,12 +112,13 @@ class ResponseReader(JsonReader):
 class TypedEventReader(StreamReader):
     """Reads a stream of typed events; the terminal one carries the whole answer, usage included."""
 
+    usual: ClassVar[bytes] = b'"delta":"'
     # A picture may come with the terminal event alone.
     content: ClassVar[re.Pattern[bytes]] = re.compile(
-        rb'"type"\s*:\s*"(?:(?:[a-z_]+\.)+(?:delta|partial_image)|image_[a-z]+\.completed)"'
+        _DATA + rb'"type"\s*:\s*"(?:(?:[a-z_]+\.)+(?:delta|partial_image)|image_[a-z]+\.completed)"'
     )
     answer: ClassVar[re.Pattern[bytes]] = re.compile(
-        rb'"type"\s*:\s*"(?!response\.reasoning)'
+        _DATA + rb'"type"\s*:\s*"(?!response\.reasoning)'
         rb'(?:(?:[a-z_]+\.)+(?:delta|partial_image)|image_[a-z]+\.completed)"'
     )
 

@@ -6,6 +6,7 @@ each answer. A reader passes the answer's bytes on and fills an AnswerFacts on t
 
 from __future__ import annotations
 
+from enum import IntFlag
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
 
 class UnreadableBodyError(Exception):
     """The request's body is not what the endpoint takes. The message tells the client why."""
+
+
+class Added(IntFlag):
+    """Usage that we ask a stream for though its client did not: it comes out again."""
+
+    NOTHING = 0
+    LAST = 1
+    """A chunk of its own at the end."""
+    EACH = 2
+    """The counts so far with every chunk, so that they are exact where a stream breaks off."""
 
 
 class AnswerReader(Protocol):
@@ -51,12 +62,12 @@ class Dialect(Protocol):
         """
         ...
 
-    def prepare(self, body: bytes, facts: RequestFacts) -> tuple[bytes, bool]:
-        """The body to send, and whether we asked for a usage chunk that has to come out again."""
+    def prepare(self, body: bytes, facts: RequestFacts, may: Added) -> tuple[bytes, Added]:
+        """The body to send, and what it asks for beyond its client's wish, at most what `may` allows."""
         ...
 
-    def reader(self, *, stream: bool, strip_usage: bool) -> AnswerReader:
-        """A reader for a successful answer; `stream` if it is an event stream."""
+    def reader(self, *, stream: bool, added: Added) -> AnswerReader:
+        """A reader for a successful answer, `stream` if it is an event stream; what was added comes out."""
         ...
 
     def error_body(self, error: ProxyError) -> bytes:

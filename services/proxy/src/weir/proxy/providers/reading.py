@@ -77,6 +77,8 @@ class StreamReader:
 
     content: ClassVar[re.Pattern[bytes]]
     """Stands in every event that has content for the user, reasoning among it."""
+    usual: ClassVar[bytes]
+    """What content mostly begins with, which is found in a tenth of the time."""
     answer: ClassVar[re.Pattern[bytes]]
     """The same without reasoning."""
 
@@ -99,9 +101,8 @@ class StreamReader:
         return whole
 
     def finish(self) -> bytes:
-        rest = self._splitter.rest()
+        rest = self.rewrite_end(self._splitter.rest())
         if rest:
-            rest = self.rewrite(rest)
             self._keep(rest)
             self.notice(rest)
         self._read_tail()
@@ -114,6 +115,21 @@ class StreamReader:
     def rewrite(self, whole: bytes) -> bytes:
         """The events as the client gets them."""
         return whole
+
+    def rewrite_end(self, rest: bytes) -> bytes:
+        """The same for what is left at the end, perhaps an event without its last line end."""
+        return self.rewrite(rest) if rest else b""
+
+    def has_content(self, whole: bytes) -> bool:
+        """Whether the bytes have content."""
+        at = whole.find(self.usual)
+        if at >= 0 and not whole.startswith(b'"', at + len(self.usual)):
+            return True
+        return self.content.search(whole) is not None
+
+    def has_answer(self, whole: bytes) -> bool:
+        """Whether the bytes, which have content, have some that is not reasoning."""
+        return self.answer.search(whole) is not None
 
     def notice(self, whole: bytes) -> None:
         """Look at whole events for what stands elsewhere than at the end."""
@@ -131,23 +147,23 @@ class StreamReader:
         if facts.model is None:
             facts.model = model_in(whole)
         self.notice(whole)
-        if self.content.search(whole) is None:
+        if not self.has_content(whole):
             return
         if facts.first_token_at is None:
             facts.first_token_at = now
         elif facts.last_token_at is not None:
             facts.max_token_gap = max(facts.max_token_gap or 0.0, now - facts.last_token_at)
-        if facts.first_answer_at is None and self.answer.search(whole) is not None:
+        if facts.first_answer_at is None and self.has_answer(whole):
             facts.first_answer_at = now
         facts.last_token_at = now
         facts.content_chunks = (facts.content_chunks or 0) + self._count_content(whole)
 
     def _count_content(self, whole: bytes) -> int:
         """Events with content in them; nearly always the bytes are one event, seen to have some."""
-        events = self._splitter.split(whole)
-        if len(events) == 1:
+        if self._splitter.is_one(whole):
             return 1
-        return sum(1 for event in events if self.content.search(event) is not None)
+        events = self._splitter.split(whole)
+        return 1 if len(events) == 1 else sum(map(self.has_content, events))
 
     def _keep(self, data: bytes) -> None:
         if not data:

@@ -53,6 +53,12 @@ class Splitter:
         held, self._held = self._held, b""
         return held
 
+    @classmethod
+    def is_one(cls, data: bytes) -> bool:
+        """Whether `data` is plainly one event, as it nearly always is."""
+        boundary = cls.boundaries[0]
+        return data.find(boundary) == len(data) - len(boundary) and b"\r" not in data
+
     @staticmethod
     def split(data: bytes) -> list[bytes]:
         """The raw events in `data`, each with its boundary, and what is left at the end."""
@@ -83,7 +89,11 @@ class LineSplitter(Splitter):
 
 def split_events(data: bytes) -> list[bytes]:
     """The raw server-sent events in `data`, each with its boundary, and what is left at the end."""
-    events: list[bytes] = []
+    if b"\r" not in data and b"\n\n\n" not in data:
+        events: list[bytes] = [event + b"\n\n" for event in data.split(b"\n\n")]
+        events[-1] = events[-1][:-2]
+        return events if events[-1] else events[:-1]
+    events = list[bytes]()
     start = 0
     for match in _EVENT_END.finditer(data):
         events.append(data[start : match.end()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
@@ -10,7 +11,7 @@ from weir.events.request_event import MAX_USAGE_RAW
 from weir.proxy.exchange import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _MAX_COUNT: Final = 2**53
 _MAPPED: Final = frozenset(
@@ -26,22 +27,69 @@ _MAPPED: Final = frozenset(
         "output_tokens_details",
         "cache_read_input_tokens",
         "cache_creation_input_tokens",
+        "prompt_cache_hit_tokens",
+        "cached_tokens",
+        "reasoning_tokens",
     }
 )
-_MAPPED_DETAILS: Final = frozenset({"cached_tokens", "reasoning_tokens", "cache_write_tokens"})
+_MAPPED_DETAILS: Final = frozenset(
+    {"cached_tokens", "reasoning_tokens", "cache_write_tokens", "thinking_tokens"}
+)
+_LLAMA_CPP_MEASURES: Final = ("prompt_ms", "predicted_ms", "draft_n", "draft_n_accepted")
+_OLLAMA_MEASURES: Final = ("total_duration", "load_duration", "prompt_eval_duration", "eval_duration")
+
+
+def chat_usage(document: Mapping[str, Any]) -> Usage | None:
+    """The counts in a chat answer or chunk: its `usage`, what llama.cpp's `timings` add, or those alone."""
+    reported, timings = document.get("usage"), document.get("timings")
+    usage = openai_usage(cast("dict[str, Any]", reported)) if isinstance(reported, dict) else None
+    if not isinstance(timings, dict):
+        return usage
+    timed = llamacpp_usage(cast("dict[str, Any]", timings))
+    if usage is None or timed is None:
+        return usage or timed
+    return replace(
+        usage,
+        cache_read_tokens=timed.cache_read_tokens
+        if usage.cache_read_tokens is None
+        else usage.cache_read_tokens,
+        raw=_fitting({**(usage.raw or {}), **(timed.raw or {})}),
+    )
+
+
+def sum_of_choices(reports: Sequence[Mapping[str, Any]], *, one_prompt: bool) -> Usage | None:
+    """Counts that came with the chunks of each choice, all of which may have the same prompt."""
+    usages = [openai_usage(report) for report in reports]
+    if len(usages) <= 1:
+        return usages[0] if usages else None
+    made = [usage.completion_tokens for usage in usages]
+    completion = None if None in made else sum(count or 0 for count in made)
+    prompt = usages[-1].prompt_tokens if one_prompt else None
+    return Usage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=_sum(prompt, completion))
 
 
 def openai_usage(reported: Mapping[str, Any]) -> Usage:
-    """OpenAI's usage object (also vLLM's, llama.cpp's, Ollama's): the prompt holds its cached part."""
+    """OpenAI's usage object and its kin: the prompt holds its cached part.
+
+    DeepSeek, SGLang, LiteLLM and Moonshot have some counts beside the details, or instead of them.
+    """
     prompt = _mapping(reported.get("prompt_tokens_details"))
     completion = _mapping(reported.get("completion_tokens_details"))
     return Usage(
         prompt_tokens=_count(reported.get("prompt_tokens")),
         completion_tokens=_count(reported.get("completion_tokens")),
         total_tokens=_count(reported.get("total_tokens")),
-        cache_read_tokens=_count(prompt.get("cached_tokens")),
-        cache_write_tokens=_count(prompt.get("cache_write_tokens")),
-        reasoning_tokens=_count(completion.get("reasoning_tokens")),
+        cache_read_tokens=_first_count(
+            prompt.get("cached_tokens"),
+            *(
+                reported.get(name)
+                for name in ("cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens")
+            ),
+        ),
+        cache_write_tokens=_first_count(
+            prompt.get("cache_write_tokens"), reported.get("cache_creation_input_tokens")
+        ),
+        reasoning_tokens=_first_count(completion.get("reasoning_tokens"), reported.get("reasoning_tokens")),
         raw=_unmapped(reported, prompt, completion),
     )
 
@@ -55,6 +103,7 @@ def responses_usage(reported: Mapping[str, Any]) -> Usage:
         completion_tokens=_count(reported.get("output_tokens")),
         total_tokens=_count(reported.get("total_tokens")),
         cache_read_tokens=_count(given.get("cached_tokens")),
+        cache_write_tokens=_count(given.get("cache_write_tokens")),
         reasoning_tokens=_count(made.get("reasoning_tokens")),
         raw=_unmapped(reported, given, made),
     )
@@ -66,6 +115,7 @@ def anthropic_usage(reported: Mapping[str, Any]) -> Usage:
     read = _count(reported.get("cache_read_input_tokens"))
     written = _count(reported.get("cache_creation_input_tokens"))
     made = _count(reported.get("output_tokens"))
+    details = _mapping(reported.get("output_tokens_details"))
     prompt = None if fresh is None else _count(fresh + (read or 0) + (written or 0))
     return Usage(
         prompt_tokens=prompt,
@@ -73,7 +123,8 @@ def anthropic_usage(reported: Mapping[str, Any]) -> Usage:
         total_tokens=_sum(prompt, made),
         cache_read_tokens=read,
         cache_write_tokens=written,
-        raw=_unmapped(reported, {}, {}),
+        reasoning_tokens=_count(details.get("thinking_tokens")),
+        raw=_unmapped(reported, {}, details),
     )
 
 
@@ -83,23 +134,26 @@ def llamacpp_usage(timings: Mapping[str, Any]) -> Usage | None:
     made = _count(timings.get("predicted_n"))
     if fresh is None or made is None:
         return None
-    prompt = fresh + (cached or 0)
-    return Usage(
-        prompt_tokens=prompt, completion_tokens=made, total_tokens=prompt + made, cache_read_tokens=cached
-    )
-
-
-def ollama_usage(reported: Mapping[str, Any]) -> Usage | None:
-    """The counts in Ollama's last line, with its durations; None without counts."""
-    prompt, made = _count(reported.get("prompt_eval_count")), _count(reported.get("eval_count"))
-    if prompt is None and made is None:
-        return None
-    durations = {name: value for name, value in reported.items() if name.endswith("_duration")}
+    prompt = _count(fresh + (cached or 0))
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=made,
         total_tokens=_sum(prompt, made),
-        raw=durations or None,
+        cache_read_tokens=cached,
+        raw=_measured(timings, _LLAMA_CPP_MEASURES),
+    )
+
+
+def ollama_usage(reported: Mapping[str, Any]) -> Usage | None:
+    """The counts in Ollama's last line, with its durations in nanoseconds; None without counts."""
+    prompt, made = _count(reported.get("prompt_eval_count")), _count(reported.get("eval_count"))
+    if prompt is None and made is None:
+        return None
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=made,
+        total_tokens=_sum(prompt, made),
+        raw=_measured(reported, _OLLAMA_MEASURES),
     )
 
 
@@ -108,6 +162,25 @@ def _count(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MAX_COUNT:
         return value
     return None
+
+
+def _first_count(*values: object) -> int | None:
+    """The first of them that is a count."""
+    return next((count for value in values if (count := _count(value)) is not None), None)
+
+
+def _measured(reported: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any] | None:
+    """What a server says beside its counts: numbers by these names."""
+    found = {name: reported.get(name) for name in names}
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MAX_COUNT
+    } or None
+
+
+def _fitting(raw: dict[str, Any]) -> dict[str, Any] | None:
+    return raw if raw and len(msgspec.json.encode(raw)) <= MAX_USAGE_RAW else None
 
 
 def _sum(prompt: int | None, made: int | None) -> int | None:
@@ -125,6 +198,4 @@ def _unmapped(
     says_more = any(value for name, value in reported.items() if name not in _MAPPED) or any(
         value for part in (prompt, completion) for name, value in part.items() if name not in _MAPPED_DETAILS
     )
-    if not says_more or len(msgspec.json.encode(reported)) > MAX_USAGE_RAW:
-        return None
-    return dict(reported)
+    return _fitting(dict(reported)) if says_more else None
