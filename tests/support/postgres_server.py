@@ -30,7 +30,7 @@ class PostgresServer:
         self.directory = Path(tempfile.mkdtemp(prefix="weir-postgres-"))
         self.port = free_port()
         self._user = _NOBODY if os.geteuid() == 0 else None
-        self._bin = _binaries()
+        self._bin = binaries()
         self._numbers = count(1)
         self._popen: subprocess.Popen[bytes] | None = None
         if self._user is not None:
@@ -120,7 +120,7 @@ class PostgresServer:
             await connection.close()
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     """Those of the PATH, else those of the wheel."""
     for folder in os.get_exec_path():
         if all((Path(folder) / name).exists() for name in ("postgres", "initdb")):

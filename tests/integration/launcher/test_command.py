@@ -21,7 +21,10 @@ def weir(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("command", ["run", "proxy", "metrics-api", "dashboard", "doctor", "version"])
+@pytest.mark.parametrize(
+    "command",
+    ["run", "proxy", "metrics-api", "dashboard", "doctor", "version", "backup", "restore", "migrate"],
+)
 def test_every_command_has_help(command: str) -> None:
     said = weir(command, "--help")
     assert said.returncode == 0

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path  # noqa: TC003 - cyclopts reads the annotations
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -55,6 +56,50 @@ def metrics_api() -> int:
     from weir.metrics_api.__main__ import main
 
     return main([])
+
+
+@app.command
+def backup(path: Path | None = None) -> int:
+    """Save the database to a file, while it is served.
+
+    Parameters
+    ----------
+    path
+        The file to make, or a folder; without it a file in WEIR_DATA_DIR/backups.
+    """
+    from weir.metrics_api.__main__ import main
+
+    return main(["backup", *([] if path is None else [str(path)])])
+
+
+@app.command
+def restore(path: Path, *, replace: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Put a backup in the place of the database. Stop Weir first.
+
+    Parameters
+    ----------
+    path
+        The backup.
+    replace
+        Even where there is a database; that one is kept beside it.
+    """
+    from weir.metrics_api.__main__ import main
+
+    return main(["restore", str(path), *(["--replace"] if replace else [])])
+
+
+@app.command
+def migrate(*, compact: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Bring the database's schema up to date, as a start does. Stop Weir first.
+
+    Parameters
+    ----------
+    compact
+        SQLite: also give free space back to the disk.
+    """
+    from weir.metrics_api.__main__ import main
+
+    return main(["migrate", *(["--compact"] if compact else [])])
 
 
 @app.command

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from weir.events import RequestEvent
     from weir.events.accounts import Account
@@ -34,6 +35,20 @@ class UnstorableRecordError(Exception):
 
 class StorageStartError(Exception):
     """The database cannot be opened. The message says why and what to do."""
+
+
+class UpkeepError(Exception):
+    """A backup or a restore could not be made. The message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a backup or a restore has made."""
+
+    path: Path
+    bytes: int
+    requests: int | None
+    """Since first use; None when that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from weir.metrics_api.storage.postgres.driver import Connection, Pool
 
+APPLICATION: Final = "weir-metrics-api"
+"""What the database is told who it is."""
 READERS: Final = 4
 QUERY_SECONDS: Final = 10.0
 WRITE_SECONDS: Final = 60.0
@@ -176,7 +178,7 @@ def described(error: BaseException) -> str:
 
 def _settings(seconds: float, more: dict[str, str]) -> dict[str, str]:
     return {
-        "application_name": "weir-metrics-api",
+        "application_name": APPLICATION,
         "statement_timeout": str(round(seconds * 1000)),
         "idle_in_transaction_session_timeout": str(round(WRITE_SECONDS * 1000)),
         "jit": "off",  # questions are short; compiling them takes longer than answering

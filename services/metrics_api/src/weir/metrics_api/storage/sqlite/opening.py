@@ -170,12 +170,25 @@ def migrate(connection: sqlite3.Connection, path: Path, steps: Mapping[str, str]
     Raises:
         StorageStartError: it is not a database of Weir's, or of a newer version.
     """
-    database = Database(connection)
-    tables = set(database.table_names())
+    if Database(connection).table_names():
+        recognise(connection, path, steps)
     known = Migrations(MIGRATION_SET)
     for name, text in steps.items():
         known(name=name)(_step(text))
-    if tables and Migrations.migrations_table not in tables:
+    known.apply(Database(connection))
+
+
+def recognise(connection: sqlite3.Connection, path: Path, steps: Mapping[str, str]) -> None:
+    """Refuse what these steps do not lead to.
+
+    Raises:
+        StorageStartError: it is not a database of Weir's, or of a newer version.
+    """
+    database = Database(connection)
+    known = Migrations(MIGRATION_SET)
+    for name, text in steps.items():
+        known(name=name)(_step(text))
+    if Migrations.migrations_table not in database.table_names():
         raise StorageStartError(
             f"{path} is a database of another program; set WEIR_DATABASE_URL to a file of Weir's own"
         )
@@ -185,7 +198,6 @@ def migrate(connection: sqlite3.Connection, path: Path, steps: Mapping[str, str]
             f"{path} was written by a newer version of Weir (its schema has {', '.join(unknown)}); "
             "start that version, or set WEIR_DATABASE_URL to another file"
         )
-    known.apply(database)
 
 
 def _step(text: str) -> Callable[[Database], None]:

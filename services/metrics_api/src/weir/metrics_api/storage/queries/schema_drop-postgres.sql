@@ -1,0 +1,2 @@
+-- Drop a schema that is empty.
+drop schema {schema}

@@ -1,0 +1,2 @@
+-- A schema to keep what is replaced.
+create schema {schema}

@@ -1,0 +1,2 @@
+-- The schema in use.
+select current_schema()

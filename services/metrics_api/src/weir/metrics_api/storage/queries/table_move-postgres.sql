@@ -1,0 +1,2 @@
+-- Move a table, with its indexes and sequences, to another schema.
+alter table {table} set schema {schema}
