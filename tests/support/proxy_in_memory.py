@@ -10,7 +10,8 @@ from tests.support.fixtures import HeldClock
 from tests.support.transport import FakeTransport
 
 from weir.events import decode
-from weir.events.journal import JournalWriter, StartMarks, marks_path, open_marks
+from weir.events.journal import JournalWriter
+from weir.events.journal_marks import StartMarks, marks_path, open_marks
 from weir.events.journal_reader import JournalReader
 from weir.proxy.access.cors import Cors
 from weir.proxy.access.keys import Keys

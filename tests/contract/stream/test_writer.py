@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+import hiredis
 import pytest
 from redis.asyncio import Redis
 from tests.support.redis_server import RedisServer, free_port
@@ -52,7 +53,6 @@ async def test_payloads_arrive_whole_and_in_order(writer: StreamWriter, redis: R
     await writer.write(payloads[:500])
     await writer.write(payloads[500:])
     assert await stored(redis) == payloads
-    assert not writer.server_changed
 
 
 async def test_nothing_to_write_is_written(writer: StreamWriter, redis: Redis) -> None:
@@ -77,10 +77,11 @@ async def test_a_refusal_is_no_confirmation_and_the_connection_stays_in_step(
 async def test_one_refusal_among_many_is_seen(small_redis: RedisServer) -> None:
     writer, redis = StreamWriter(small_redis.url), Redis.from_url(small_redis.url)
     batch = [b"%d" % number + b"x" * 30_000 for number in range(200)]
-    with pytest.raises(StreamUnavailableError, match="maxmemory"):
+    with pytest.raises(StreamUnavailableError, match=r"it is full: .*maxmemory") as caught:
         await writer.write(batch)
     kept = await stored(redis)
     assert 0 < len(kept) < len(batch), "the first fitted"
+    assert [*kept, *caught.value.left] == batch, "what is left is what was refused"
     with pytest.raises(StreamUnavailableError, match="maxmemory"):
         await writer.write([b"y" * 30_000])
     await writer.check()
@@ -102,27 +103,75 @@ async def test_a_redis_that_is_not_there() -> None:
 
 async def test_a_restart_is_noticed(writer: StreamWriter, redis_server: RedisServer) -> None:
     await writer.write([b"1"])
+    before = writer.server
     redis_server.kill9()
     with pytest.raises(StreamUnavailableError):
         await writer.write([b"2"])
     redis_server.start()
     await writer.write([b"3"])
-    assert writer.server_changed
-    writer.server_changed = False
+    again = writer.server
+    assert again != before
     await writer.write([b"4"])
-    assert not writer.server_changed
+    assert writer.server == again
     redis = Redis.from_url(redis_server.url)
     assert (await stored(redis))[-2:] == [b"3", b"4"]
     await redis.aclose()
 
 
+async def test_data_that_are_gone_are_noticed(writer: StreamWriter, redis: Redis) -> None:
+    """FLUSHALL, or a Redis that loaded an old copy: the same process, without what it had confirmed."""
+    await writer.write([b"1"])
+    before = writer.server
+    await writer.check()
+    assert writer.server == before
+    await redis.flushall()
+    await writer.check()
+    again = writer.server
+    assert again != before
+    await writer.check()
+    assert writer.server == again
+
+
+async def test_two_proxies_see_the_same_server(writer: StreamWriter, redis_server: RedisServer) -> None:
+    other = StreamWriter(redis_server.url)
+    await asyncio.gather(writer.check(), other.check())
+    assert writer.server == other.server != ""
+    await other.close()
+
+
+async def test_what_was_confirmed_before_the_connection_broke_is_not_left() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        commands, added = hiredis.Reader(), 0
+        while data := await reader.read(65536):
+            commands.feed(data)
+            while command := commands.gets():
+                added += command[0] == b"XADD"
+                if added == 5:
+                    writer.close()
+                    return
+                refused = added == 3 and command[0] == b"XADD"
+                writer.write(b"-ERR not this one\r\n" if refused else b"$3\r\n1-1\r\n")
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    writer = StreamWriter(f"redis://127.0.0.1:{port}/0")
+    with pytest.raises(StreamUnavailableError) as caught:
+        await writer.write([b"%d" % number for number in range(1, 8)])
+    assert caught.value.left == [b"3", b"5", b"6", b"7"]
+    server.close()
+    await server.wait_closed()
+
+
 async def test_a_lost_connection_to_the_same_server_is_no_restart(writer: StreamWriter, redis: Redis) -> None:
     await writer.write([b"1"])
+    before = writer.server
     await redis.client_kill_filter(_type="normal", skipme=True)
     with pytest.raises(StreamUnavailableError):
         await writer.write([b"2"])
     await writer.write([b"3"])
-    assert not writer.server_changed
+    assert writer.server == before
 
 
 async def test_a_redis_that_hangs_is_given_up(
@@ -166,6 +215,7 @@ async def test_after_a_cancelled_write_a_restart_is_noticed_all_the_same(
     writer: StreamWriter, redis_server: RedisServer
 ) -> None:
     await writer.write([b"1"])
+    before = writer.server
     redis_server.pause()
     cancelled = asyncio.create_task(writer.write([b"2"]))
     for _ in range(100):
@@ -176,7 +226,7 @@ async def test_after_a_cancelled_write_a_restart_is_noticed_all_the_same(
     redis_server.kill9()
     redis_server.start()
     await writer.write([b"3"])
-    assert writer.server_changed
+    assert writer.server != before
 
 
 @pytest.mark.parametrize(("password", "is_right"), [("secret", True), ("wrong", False), ("", False)])

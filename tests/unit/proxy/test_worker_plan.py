@@ -30,6 +30,8 @@ def test_round_trip(upstreams: tuple[Upstream, ...], clients: dict[str, str]) ->
         proxy_id="p1",
         journal_directory="/data",
         journal_max_bytes=1 << 40,
+        journal_sync=True,
+        journal_reject=False,
         listen_fd=3,
         counters_fd=4,
         config=Config(upstreams=upstreams, clients=clients),

@@ -9,7 +9,8 @@ from tests.support.fixtures import HeldClock
 from tests.support.transport import headers
 
 from weir.events import Attempt, Outcome, UsageSource, decode, encode
-from weir.events.journal import MAX_PAYLOAD, JournalWriter, StartMarks, marks_path, open_marks
+from weir.events.journal import MAX_PAYLOAD, JournalWriter
+from weir.events.journal_marks import StartMarks, marks_path, open_marks
 from weir.events.journal_reader import JournalReader
 from weir.proxy.endpoints import ENDPOINTS
 from weir.proxy.exchange import AnswerFacts, Exchange, RequestFacts, Usage

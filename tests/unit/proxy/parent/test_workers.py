@@ -75,10 +75,11 @@ class House:
         self.processes: list[Process] = []
         self.failures: list[OSError] = []
         self.ended: list[WorkerPlan] = []
+        self.counted: list[dict[str, int]] = []
         self.pauses: list[float] = []
         self.tasks = BackgroundTasks()
         self.first_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.seat = WorkerSeat(0, os.open(os.devnull, os.O_RDONLY), self._plan, self.ended.append)
+        self.seat = WorkerSeat(0, os.open(os.devnull, os.O_RDONLY), self._plan, self._end)
         monkeypatch.setattr(asyncio, "create_subprocess_exec", self._start)
         monkeypatch.setattr(asyncio, "sleep", self._sleep)
         self.keeping = self.tasks.start("keep", self.seat.keep(self.first_ready))
@@ -99,6 +100,10 @@ class House:
             self.pauses.append(seconds)
         await _really_sleep(0)
 
+    def _end(self, plan: WorkerPlan, counted: dict[str, int]) -> None:
+        self.ended.append(plan)
+        self.counted.append(counted)
+
     def _plan(self, listen_fd: int, counters_fd: int) -> WorkerPlan:
         numbers = dict.fromkeys(
             (
@@ -114,6 +119,8 @@ class House:
             "open_groups": (),
             "cors_origins": (),
             "proxy_protocol": False,
+            "journal_sync": False,
+            "journal_reject": False,
             "config": self.config,
         }
         return WorkerPlan(listen_fd=listen_fd, counters_fd=counters_fd, **values)

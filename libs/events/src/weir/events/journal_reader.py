@@ -1,31 +1,39 @@
-"""The read side of the journal: follows living writers, adopts dead ones, frees what is acknowledged."""
+"""The journal of a proxy, read side: follows living writers, adopts dead ones, frees what is acknowledged."""
 
 from __future__ import annotations
 
 import logging
 import os
 import time
-import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from weir.events.journal import (
-    FRAME,
-    MARKS_SUFFIX,
-    MAX_PAYLOAD,
-    SEGMENT_MAGIC,
-    SEGMENT_SUFFIX,
-    segment_path,
-)
+from weir.events.journal import SEGMENT_MAGIC, SEGMENT_SUFFIX, segment_path, sync_directory
+from weir.events.journal_adoption import segment_numbers
+from weir.events.journal_frames import LONGEST_FRAME, next_frame, whole_frames
+from weir.events.journal_marks import MARKS_SUFFIX, MarksHeader, marks_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
 _READ_BYTES: Final = 256 << 10
 """More than one frame can be, so a full read without a whole frame in it is damage."""
+_PRESSED: Final = 0.75
+"""Of its bound: from here on what is acknowledged goes before its time."""
+
+
+class Count(NamedTuple):
+    """Records up to a place in the journal."""
+
+    number: int
+    damaged: int
+    """How many of them were lost to damage."""
+
+
+_NONE: Final = Count(0, 0)
 
 
 @dataclass(slots=True)
@@ -33,9 +41,16 @@ class _Segment:
     path: Path
     fd: int
     read_to: int = len(SEGMENT_MAGIC)
-    acknowledged_to: int = len(SEGMENT_MAGIC)
+    confirmed_to: int = len(SEGMENT_MAGIC)
     complete: bool = False
     """Nothing will be appended any more, and all of it has been read."""
+    confirmed_at: float | None = None
+    """When something of it was confirmed last, on our monotonic clock; None where not in our time."""
+    synced: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        return self.complete and self.confirmed_to == self.read_to
 
 
 @dataclass(slots=True)
@@ -43,33 +58,86 @@ class _Writer:
     name: str
     alive: bool
     segments: list[_Segment] = field(default_factory=list["_Segment"])
-    next_number: int = 1
+    next_segment: int = 1
+    header: MarksHeader | None = None
+    server: str = ""
+    """Which Redis has confirmed what is confirmed."""
+    skip_to: int = 0
+    """Records up to this number were confirmed before our time."""
+    resend_to: int = 0
+    """Up to this number the Redis of now has not confirmed all, though an earlier one had."""
+    read: Count | None = None
+    """The furthest that was read; None before the first record of an unknown beginning."""
+    confirmed: Count = _NONE
+    """The furthest that was confirmed by any Redis."""
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """How far a writer's records are done when a batch has been acknowledged."""
+
+    writer: _Writer
+    segment: _Segment
+    offset: int
+    last: int
+    """The number of the last whole record before that place; 0 if this reading found none."""
+    damaged: int
+
+
+@dataclass(slots=True)
 class Batch:
-    """Records read together, and how far each segment is done when they have been acknowledged."""
+    """Records read together. Who ships them takes out what is confirmed until none is left."""
 
     payloads: list[bytes]
-    positions: list[tuple[_Segment, int]]
+    positions: list[Position]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the records of one writer are. Those in the journal are `journaled - confirmed`."""
+
+    confirmed: int
+    """Records up to this number are confirmed or damaged."""
+    damaged: int
+    waiting_bytes: int
+    journaled: int
+    """This and the next two are known of dead writers only, when their marks are closed."""
+    crashed: int
+    dropped: int
 
 
 class JournalReader:
     """All segments in a journal directory, as one sequence of records to ship."""
 
-    def __init__(self, directory: Path, *, keep_seconds: float, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        keep_seconds: float,
+        max_bytes: int = 1 << 62,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`max_bytes` is what the journal may hold; near it, acknowledged segments are freed early."""
         self._directory = directory
         self._keep_seconds = keep_seconds
+        self._max_bytes = max_bytes
         self._now = now
+        self._monotonic = monotonic
         self._writers: dict[str, _Writer] = {}
-        self.corrupt_frames = 0
+        self.corrupt_places = 0
+        """Damaged places skipped, torn ends included."""
 
     def __repr__(self) -> str:
         return f"<JournalReader of {self._directory}: {len(self._writers)} writers>"
 
+    @property
+    def writers(self) -> list[str]:
+        return list(self._writers)
+
     def follow(self, name: str) -> None:
         """A writer that lives from now on."""
-        self._writers.setdefault(name, _Writer(name, alive=True))
+        self._writers.setdefault(name, _Writer(name, alive=True, read=_NONE))
 
     def ended(self, name: str) -> None:
         """The writer will append nothing more: a torn end of its last segment is final."""
@@ -85,85 +153,159 @@ class JournalReader:
         return sorted(names - self._writers.keys())
 
     def adopt(self, name: str) -> None:
-        """Read what a dead writer left, whatever number its segments start at."""
-        numbers = sorted(
-            int(path.stem.rpartition("-")[2]) for path in self._directory.glob(f"{name}-*{SEGMENT_SUFFIX}")
-        )
+        """Read what a dead writer left and was not confirmed, whatever number its segments start at."""
         writer = self._writers[name] = _Writer(name, alive=False)
-        for number in numbers:
+        for number in segment_numbers(self._directory, name):
             self._open(writer, number)
+        if (header := self._header(writer)) is not None:
+            writer.server, writer.skip_to = header.server, header.confirmed
+            writer.read = writer.confirmed = Count(header.confirmed, header.damaged)
 
     def read(self, limit: int) -> Batch:
         """Up to about `limit` records that have not been read yet, oldest first within each writer."""
-        payloads: list[bytes] = []
-        positions: list[tuple[_Segment, int]] = []
+        batch = Batch([], [])
         for writer in list(self._writers.values()):
-            self._discover(writer)
-            for segment in writer.segments:
-                if segment.complete or len(payloads) >= limit:
+            for segment in self._segments(writer):
+                if segment.complete or len(batch.payloads) >= limit:
                     continue
                 final = not writer.alive or segment is not writer.segments[-1]
                 before = segment.read_to
-                self._read_segment(segment, payloads, limit, final=final)
+                last = self._read_segment(writer, segment, batch.payloads, limit, final=final)
                 if segment.read_to != before:
-                    positions.append((segment, segment.read_to))
+                    damaged = (writer.read or _NONE).damaged
+                    batch.positions.append(Position(writer, segment, segment.read_to, last, damaged))
                 if not segment.complete:
                     break
-        return Batch(payloads, positions)
+        return batch
 
-    def acknowledge(self, batch: Batch) -> None:
-        """The batch is safe elsewhere."""
-        for segment, position in batch.positions:
-            segment.acknowledged_to = max(segment.acknowledged_to, position)
+    def acknowledge(self, batch: Batch, server: str) -> None:
+        """The batch is safe in this Redis."""
+        for position in batch.positions:
+            writer, segment = position.writer, position.segment
+            segment.confirmed_to = max(segment.confirmed_to, position.offset)
+            segment.confirmed_at = self._monotonic()
+            os.utime(segment.fd)  # who adopts it sees when that was
+            writer.confirmed = max(writer.confirmed, Count(position.last, position.damaged))
+            writer.server = server
+            if position.last >= writer.resend_to and (header := self._header(writer)) is not None:
+                header.confirm(*writer.confirmed, server)
 
     def give_back(self, batch: Batch) -> None:
         """The batch could not be shipped: read it again."""
-        for segment, _ in batch.positions:
-            segment.read_to = segment.acknowledged_to
-            segment.complete = False
+        for position in batch.positions:
+            position.segment.read_to = position.segment.confirmed_to
+            position.segment.complete = False
 
-    def rewind(self) -> None:
-        """Read all that is still kept again: the other side may have lost what it confirmed."""
+    def rewind(self, server: str) -> bool:
+        """Read all that is kept and was confirmed by another Redis than this again. Whether there is any."""
+        found = False
         for writer in self._writers.values():
+            if writer.server in {"", server}:
+                continue
+            writer.server, writer.skip_to = server, 0
+            writer.resend_to = writer.confirmed.number
+            if (header := self._header(writer)) is not None:
+                header.confirm(0, writer.confirmed.damaged, server)
             for segment in writer.segments:
-                segment.read_to = segment.acknowledged_to = len(SEGMENT_MAGIC)
+                segment.read_to = segment.confirmed_to = len(SEGMENT_MAGIC)
                 segment.complete = False
+                segment.confirmed_at = None
+                found = True
+        return found
 
-    def free(self) -> None:
-        """Delete the segments that are acknowledged whole and older than the time to keep."""
-        oldest = self._now() - self._keep_seconds
+    def free(self) -> list[str]:
+        """Delete the segments that are acknowledged whole and older than the time to keep.
+
+        Returns the dead writers of whose records nothing is left; `dismiss` ends them.
+        """
+        pressed = self._stored_bytes() - _PRESSED * self._max_bytes
+        gone: list[str] = []
         for writer in list(self._writers.values()):
-            self._discover(writer)  # Redis may have been away, and nothing read, for all of its life
-            while writer.segments:
+            self._segments(writer)
+            while writer.segments and writer.segments[0].is_done:
                 segment = writer.segments[0]
-                done = segment.complete and segment.acknowledged_to == segment.read_to
-                if not done or os.fstat(segment.fd).st_mtime > oldest:
+                if not self._is_old(segment) and pressed <= 0:
                     break
+                pressed -= os.fstat(segment.fd).st_size
                 os.close(segment.fd)
                 segment.path.unlink(missing_ok=True)
                 writer.segments.pop(0)
             if not writer.alive and not writer.segments:
-                del self._writers[writer.name]
+                gone.append(writer.name)
+        return gone
+
+    def dismiss(self, name: str) -> None:
+        """Forget a writer that `free` named, its header included."""
+        writer = self._writers.pop(name)
+        if writer.header is not None:
+            writer.header.close()
+        marks_path(self._directory, name).unlink(missing_ok=True)
+
+    def standing(self, name: str) -> Standing:
+        """Where a writer's records are."""
+        writer = self._writers[name]
+        header = self._header(writer)
+        return Standing(
+            confirmed=writer.confirmed.number,
+            damaged=writer.confirmed.damaged,
+            waiting_bytes=_waiting_bytes(self._segments(writer)),
+            journaled=max(writer.confirmed.number, header.journaled if header is not None else 0),
+            crashed=header.crashed if header is not None else 0,
+            dropped=header.dropped if header is not None else 0,
+        )
 
     def unread_bytes(self) -> int:
         """Bytes that wait to be read or acknowledged."""
-        return sum(
-            max(0, os.fstat(segment.fd).st_size - segment.acknowledged_to)
-            for writer in self._writers.values()
-            for segment in writer.segments
-            if not (segment.complete and segment.acknowledged_to == segment.read_to)
-        )
+        return sum(_waiting_bytes(self._segments(writer)) for writer in self._writers.values())
+
+    def sync(self) -> Callable[[], None]:
+        """What has to be done so that all that is written now outlives the machine; to be called in a thread.
+
+        It raises OSError when the disk fails.
+        """
+        fds: list[int] = []
+        fresh = False
+        for writer in self._writers.values():
+            for segment in self._segments(writer):
+                size = os.fstat(segment.fd).st_size
+                if size != segment.synced:
+                    fresh = fresh or segment.synced == 0
+                    segment.synced = size
+                    fds.append(os.dup(segment.fd))
+        return lambda: _sync(fds, self._directory if fresh else None)
 
     def close(self) -> None:
         for writer in self._writers.values():
             for segment in writer.segments:
                 os.close(segment.fd)
+            if writer.header is not None:
+                writer.header.close()
         self._writers.clear()
 
-    def _discover(self, writer: _Writer) -> None:
-        """Open the writer's next segments as they appear. Segments of one life are numbered without a gap."""
-        while self._open(writer, writer.next_number):
+    def _header(self, writer: _Writer) -> MarksHeader | None:
+        """The writer makes its marks file; it may not be there yet, or be damaged."""
+        if writer.header is None:
+            try:
+                writer.header = MarksHeader(marks_path(self._directory, writer.name))
+            except (OSError, ValueError):
+                return None
+        return writer.header
+
+    def _is_old(self, segment: _Segment) -> bool:
+        if segment.confirmed_at is not None:
+            return self._monotonic() - segment.confirmed_at >= self._keep_seconds
+        return self._now() - os.fstat(segment.fd).st_mtime >= self._keep_seconds
+
+    def _stored_bytes(self) -> int:
+        return sum(
+            os.fstat(segment.fd).st_size for writer in self._writers.values() for segment in writer.segments
+        )
+
+    def _segments(self, writer: _Writer) -> list[_Segment]:
+        """Those that are here now, read or not. Segments of one life are numbered without a gap."""
+        while self._open(writer, writer.next_segment):
             pass
+        return writer.segments
 
     def _open(self, writer: _Writer, number: int) -> bool:
         path = segment_path(self._directory, writer.name, number)
@@ -172,49 +314,73 @@ class JournalReader:
         except FileNotFoundError:
             return False
         writer.segments.append(_Segment(path, fd))
-        writer.next_number = number + 1
+        writer.next_segment = number + 1
         return True
 
-    def _read_segment(self, segment: _Segment, payloads: list[bytes], limit: int, *, final: bool) -> None:
-        while len(payloads) < limit:
+    def _read_segment(
+        self, writer: _Writer, segment: _Segment, payloads: list[bytes], limit: int, *, final: bool
+    ) -> int:
+        """Read on in a segment, and say the number of the last record found; 0 if there was none."""
+        last = 0
+        while (room := limit - len(payloads)) > 0:
             data = os.pread(segment.fd, _READ_BYTES, segment.read_to)
-            if used := self._parse(data, payloads, limit):
+            found, numbers, used = whole_frames(data, room)
+            if used:
                 segment.read_to += used
+                last = numbers[-1]
+                self._count(writer, numbers)
+                if numbers[0] > writer.skip_to:
+                    payloads += found
+                else:
+                    pairs = zip(found, numbers, strict=True)
+                    payloads += [payload for payload, number in pairs if number > writer.skip_to]
             elif skip := self._damage(data):
                 segment.read_to += skip
             else:
                 # Nothing is left but perhaps a frame that is still being written, or a torn end.
                 if final and data:
-                    self.corrupt_frames += 1
+                    self.corrupt_places += 1
                     logger.warning("journal segment has a torn end", extra={"segment": segment.path.name})
                 segment.complete = final
-                return
+                break
+        return last
 
-    def _parse(self, data: bytes, payloads: list[bytes], limit: int) -> int:
-        at = 0
-        while len(payloads) < limit and at + FRAME.size <= len(data):
-            length, checksum = FRAME.unpack_from(data, at)
-            end = at + FRAME.size + length
-            if not 0 < length <= MAX_PAYLOAD or end > len(data):
-                break
-            payload = data[at + FRAME.size : end]
-            if zlib.crc32(payload) != checksum:
-                break
-            payloads.append(payload)
-            at = end
-        return at
+    def _count(self, writer: _Writer, numbers: Sequence[int]) -> None:
+        """Numbers that are missing among these are records lost to damage."""
+        read = writer.read or Count(numbers[0] - 1, 0)
+        if numbers[-1] > read.number:
+            found = (
+                sum(number > read.number for number in numbers) if numbers[0] <= read.number else len(numbers)
+            )
+            read = Count(numbers[-1], read.damaged + numbers[-1] - read.number - found)
+        writer.read = read
 
     def _damage(self, data: bytes) -> int:
         """The distance to the next whole frame; 0 if what is there may be a frame not yet whole."""
-        for at in range(1, len(data) - FRAME.size):
-            length, checksum = FRAME.unpack_from(data, at)
-            payload = data[at + FRAME.size : at + FRAME.size + length] if 0 < length <= MAX_PAYLOAD else b""
-            if payload and len(payload) == length and zlib.crc32(payload) == checksum:
-                break
-        else:
+        skip = next_frame(data)
+        if not skip:
             if len(data) < _READ_BYTES:
                 return 0
-            at = len(data) - FRAME.size - MAX_PAYLOAD
-        self.corrupt_frames += 1
-        logger.warning("skipped a damaged journal frame", extra={"bytes": at})
-        return at
+            skip = len(data) - LONGEST_FRAME
+        self.corrupt_places += 1
+        logger.warning("skipped a damaged place in the journal", extra={"bytes": skip})
+        return skip
+
+
+def _waiting_bytes(segments: Sequence[_Segment]) -> int:
+    return sum(
+        max(0, os.fstat(segment.fd).st_size - segment.confirmed_to)
+        for segment in segments
+        if not segment.is_done
+    )
+
+
+def _sync(fds: list[int], directory: Path | None) -> None:
+    try:
+        for fd in fds:
+            os.fsync(fd)
+        if directory is not None:
+            sync_directory(directory)
+    finally:
+        for fd in fds:
+            os.close(fd)

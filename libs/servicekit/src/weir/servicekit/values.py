@@ -99,8 +99,12 @@ def parse_redis_url(text: str) -> str:
     Raises:
         ValueError: the text is not one.
     """
-    if urlsplit(text).scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("write redis://HOST:PORT/0, rediss://… for TLS, or unix:///path")
+    scheme, _, kind = urlsplit(text).scheme.partition("+")
+    if scheme not in {"redis", "rediss", "unix"} or kind not in {"", "sentinel", "cluster"}:
+        raise ValueError(
+            "write redis://HOST:PORT/0, rediss://… for TLS, unix:///path,"
+            " redis+sentinel://HOST:PORT,HOST:PORT/MASTER or redis+cluster://HOST:PORT,HOST:PORT"
+        )
     return text
 
 

@@ -250,6 +250,9 @@ class Pipeline:
     def _begin(
         self, endpoint: Endpoint, model: str | None, head: RequestHead, client: Client, api_key_id: str | None
     ) -> Exchange | None:
+        if not self._recorder.takes_records():
+            self._turn_away(client, head, _journal_full(), "journal_full", self._dialects[endpoint.dialect])
+            return None
         started_us = self._clock.now_us()
         slot = self._recorder.open()
         exchange = Exchange(
@@ -324,6 +327,15 @@ class Pipeline:
 def _unknown_url() -> ProxyError:
     return rejected(
         HTTPStatus.NOT_FOUND, "unknown_url", "There is no such endpoint here. The base URL ends in /v1."
+    )
+
+
+def _journal_full() -> ProxyError:
+    return rejected(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "journal_full",
+        "The record of this request would find no room. Try again in a moment.",
+        (b"Retry-After", b"%d" % RETRY_SECONDS),
     )
 
 

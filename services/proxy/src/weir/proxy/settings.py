@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from weir.events.redis_url import check_redis_url
 from weir.proxy.endpoints import GROUPS
 from weir.proxy.upstream import Address, read_key
 from weir.servicekit.settings import ServiceSettings, setting
@@ -107,8 +108,13 @@ class ProxySettings(ServiceSettings):
         default=False,
         description="let anyone who reaches the port use an upstream that has a key of its own",
     )
-    redis_url: str = setting(
+    redis_url: Annotated[str, AfterValidator(check_redis_url)] = setting(
         "REDIS_URL", default="redis://127.0.0.1:6379/0", description="the Redis that carries the records"
+    )
+    stream_shards: Annotated[int, Field(ge=1, le=64)] = setting(
+        "WEIR_STREAM_SHARDS",
+        default=1,
+        description="over how many streams records are spread, for a Redis Cluster; as in all services",
     )
     data_dir: Path = setting(
         "WEIR_DATA_DIR", default="data", description="the folder of everything Weir keeps; made when missing"
@@ -116,7 +122,23 @@ class ProxySettings(ServiceSettings):
     journal_max_bytes: Bytes = setting(
         "WEIR_JOURNAL_MAX_BYTES",
         default="1GiB",
-        description="how much the journal may hold while Redis is away; more is dropped and counted",
+        description="how much the journal may hold while Redis is away",
+    )
+    journal_full: Literal["drop", "reject"] = setting(
+        "WEIR_JOURNAL_FULL",
+        default="drop",
+        description="what happens then: drop the records of new requests, or reject these with 503",
+    )
+    journal_fsync: Literal["never", "interval", "always"] = setting(
+        "WEIR_JOURNAL_FSYNC",
+        default="interval",
+        description="when records are put onto the disk, should the machine fail: never (the system decides),"
+        " every second, or always before an answer ends",
+    )
+    journal_adopt_after: Seconds = setting(
+        "WEIR_JOURNAL_ADOPT_AFTER",
+        default="30s",
+        description="how long another proxy of the same folder must be gone before its journal is taken over",
     )
     journal_keep: Seconds = setting(
         "WEIR_JOURNAL_KEEP",

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import uvloop
 
-from weir.events.journal import JournalWriter, StartMarks
+from weir.events.journal import JournalWriter
+from weir.events.journal_marks import StartMarks
 from weir.proxy.access.cors import Cors
 from weir.proxy.access.keys import Keys
 from weir.proxy.endpoints import ENDPOINTS, EndpointTable
@@ -67,7 +68,13 @@ class Worker:
         directory = Path(plan.journal_directory)
         self._counters = Counters(plan.counters_fd)
         self._counters.reset_gauges()
-        self._journal = JournalWriter(directory, plan.writer, max_bytes=plan.journal_max_bytes)
+        self._journal = JournalWriter(
+            directory,
+            plan.writer,
+            max_bytes=plan.journal_max_bytes,
+            sync=plan.journal_sync,
+            overrun=plan.journal_reject,
+        )
         self._marks = StartMarks(directory, plan.writer, plan.max_in_flight)
         self._forwarders: list[Forwarder] = []
         self._pipeline = Pipeline(
@@ -155,6 +162,8 @@ class Worker:
             await asyncio.sleep(SWEEP_SECONDS)
             now = self._clock.monotonic()
             self._counters.set("connections_open", len(self._connections))
+            self._journal.look_again()
+            self._counters.set("journal_refusing", self._journal.refusing)
             for connection in tuple(self._connections):
                 connection.sweep(now, self._plan.head_timeout, self._plan.keep_alive_timeout)
             for forwarder in self._forwarders:

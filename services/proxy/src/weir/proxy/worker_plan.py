@@ -23,6 +23,10 @@ class WorkerPlan(msgspec.Struct, frozen=True, kw_only=True):
     proxy_id: str
     journal_directory: str
     journal_max_bytes: int
+    journal_sync: bool
+    """Whether a record must be on the disk before the answer ends."""
+    journal_reject: bool
+    """Whether requests are refused when their records would find no room."""
     listen_fd: int
     counters_fd: int
     config: Config

@@ -18,14 +18,19 @@ NAMES: Final = (
     "not_found",
     "unauthorized",
     "malformed",
+    "journal_full",
     "connections",
     "connections_open",
+    "journal_refusing",
     "in_flight_production",
     "in_flight_canary",
 )
-GAUGES: Final = frozenset({"connections_open", "in_flight_production", "in_flight_canary"})
+GAUGES: Final = frozenset(
+    {"connections_open", "journal_refusing", "in_flight_production", "in_flight_canary"}
+)
 _INDEX: Final = {name: index for index, name in enumerate(NAMES)}
 _BYTES: Final = 8 * len(NAMES)
+_READ_AGAIN: Final = 100
 
 
 class Counters:
@@ -47,7 +52,13 @@ class Counters:
             self._values[_INDEX[name]] = 0
 
     def read(self) -> dict[str, int]:
-        return {name: self._values[index] for index, name in enumerate(NAMES)}
+        """All of them at one moment, even while the worker counts on."""
+        values = self._values.tolist()
+        for _ in range(_READ_AGAIN):
+            if (again := self._values.tolist()) == values:
+                break
+            values = again
+        return dict(zip(NAMES, values, strict=True))
 
     def close(self) -> None:
         self._values.release()

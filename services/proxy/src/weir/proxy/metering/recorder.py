@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from weir.events import Attempt
-    from weir.events.journal import JournalWriter, StartMarks
+    from weir.events.journal import JournalWriter
+    from weir.events.journal_marks import StartMarks
     from weir.proxy.exchange import Exchange, Usage
     from weir.proxy.metering.counters import Counters
 
@@ -45,6 +46,10 @@ class Recorder:
         self._counters = counters
         self._monotonic = monotonic
 
+    def takes_records(self) -> bool:
+        """False where a request must be refused because its record would find no room."""
+        return self._journal.takes_records()
+
     def open(self) -> int | None:
         """A start mark for a new exchange, or None when as many are in flight as may be."""
         return self._marks.take()
@@ -67,6 +72,7 @@ class Recorder:
             self._sequence += 1
             self._counters.add("journaled")
         else:
+            self._marks.count_dropped()
             self._counters.add("dropped")
         if exchange.slot is not None:
             self._marks.release(exchange.slot)

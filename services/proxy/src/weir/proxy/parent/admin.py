@@ -8,6 +8,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+from weir.events.journal import why
 from weir.proxy.metering.counters import GAUGES, NAMES
 from weir.servicekit.errors import problems
 from weir.servicekit.health import Check, healthz, readyz
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
 _HELP = {
     "accepted": "Requests accepted, each of which gets exactly one record.",
     "journaled": "Records written to the journal.",
-    "dropped": "Records that could not be written to the journal.",
+    "dropped": "Records that could not be written to the journal, or were damaged in it.",
     "not_found": "Requests for a path or method that is not an endpoint.",
     "unauthorized": "Requests without a known key.",
     "malformed": "Messages that were not HTTP as it is taken here.",
+    "journal_full": "Requests rejected because their records would have found no room.",
     "connections": "Client connections accepted.",
 }
 
@@ -47,15 +49,27 @@ def create_admin_app(parent: Parent) -> web.Application:
         return Check(ok=trouble is None, detail=trouble or "takes records", essential=False)
 
     async def journal() -> Check:
-        dropped = parent.totals()["dropped"]
-        waiting = f"{parent.shipper.waiting_bytes()} bytes wait for Redis"
-        return Check(ok=dropped == 0, detail=f"{waiting}, {dropped} records dropped", essential=False)
+        trouble = _journal_trouble(parent)
+        detail = (
+            f"{parent.shipper.waiting_bytes()} bytes wait for Redis,"
+            f" {parent.account().dropped} records dropped since the start"
+        )
+        return Check(
+            ok=trouble is None, detail=f"{trouble}; {detail}" if trouble else detail, essential=False
+        )
 
     app = web.Application(middlewares=[problems])
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz({"workers": workers, "redis": redis, "journal": journal}))
     app.router.add_get("/metrics", metrics)
     return app
+
+
+def _journal_trouble(parent: Parent) -> str | None:
+    """What is wrong with the journal now."""
+    if refusing := parent.refusing():
+        return f"it takes no records: {why(refusing[0])}"
+    return f"it is not safe on the disk: {parent.sync_trouble}" if parent.sync_trouble else None
 
 
 class _Collector:
@@ -65,7 +79,12 @@ class _Collector:
         self._parent = parent
 
     def collect(self) -> Iterator[Metric]:
-        totals = self._parent.totals()
+        account = self._parent.account()
+        totals = self._parent.totals() | {
+            "accepted": account.accepted,
+            "journaled": account.journaled,
+            "dropped": account.dropped,
+        }
         for name in NAMES:
             if name not in GAUGES:
                 yield CounterMetricFamily(f"weir_proxy_{name}", _HELP[name], value=totals[name])
@@ -78,17 +97,25 @@ class _Collector:
         yield in_flight
         shipper = self._parent.shipper
         yield CounterMetricFamily(
-            "weir_proxy_acknowledged", "Records confirmed by Redis.", value=shipper.acknowledged
+            "weir_proxy_acknowledged", "Records confirmed by Redis.", value=account.acknowledged
         )
         yield CounterMetricFamily(
             "weir_proxy_crash_records",
             "Records written for requests of a dead worker.",
-            value=shipper.crash_records,
+            value=account.crashed,
         )
         yield CounterMetricFamily(
-            "weir_proxy_journal_corrupt_frames",
-            "Damaged journal frames skipped.",
-            value=shipper.corrupt_frames,
+            "weir_proxy_journal_damaged_places",
+            "Damaged places in the journal that were skipped.",
+            value=shipper.corrupt_places,
+        )
+        yield _gauge(
+            "weir_proxy_journal_waiting_records", "Records not confirmed by Redis.", account.in_journal
+        )
+        yield _gauge(
+            "weir_proxy_journal_refusing",
+            "Workers whose journal takes no records now.",
+            len(self._parent.refusing()),
         )
         yield _gauge(
             "weir_proxy_journal_waiting_bytes", "Bytes not confirmed by Redis.", shipper.waiting_bytes()

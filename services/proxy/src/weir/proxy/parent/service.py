@@ -1,10 +1,11 @@
 """The parent: supervises the workers, ships their records, serves the admin port.
 
 The phases of a stop:
-1. the public sockets close and `/readyz` says no;
-2. the workers drain: requests in flight get `WEIR_PROXY_DRAIN` to finish;
+1. `/readyz` says no, and the public sockets close: nobody new is let in;
+2. the workers drain: requests in flight get `WEIR_PROXY_DRAIN` to finish, and the workers end;
 3. workers that are still there are killed; what they had in flight gets its records from their marks;
-4. the rest of the journal is shipped, for a bounded time, and the connections close.
+4. the rest of the journal is shipped, for a bounded time, and the last account is published;
+5. the connections to Redis and the admin listener close, and the journal folder is unlocked. Exit code 0.
 SIGHUP reads the configuration again; requests under way end where they began.
 A second signal kills the workers and ends at once; the next start finds everything in the journal.
 """
@@ -20,15 +21,17 @@ import uuid
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from weir.events.accounts import publish_accounts
 from weir.events.heartbeat import PERIOD_SECONDS, Heartbeat, VariantLoad, publish
-from weir.events.journal import JournalWriter
+from weir.events.journal_ledger import Tally
 from weir.events.journal_reader import JournalReader
+from weir.events.redis_url import connect
 from weir.events.writer import StreamWriter
 from weir.proxy.metering.counters import NAMES
 from weir.proxy.parent.admin import create_admin_app
+from weir.proxy.parent.desk import Desk
 from weir.proxy.parent.journal_home import JournalHome
 from weir.proxy.parent.listening import open_sockets, public_url
 from weir.proxy.parent.shipping import Shipper
@@ -42,6 +45,9 @@ from weir.servicekit.tasks import BackgroundTasks, cancel
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from redis.asyncio import Redis
+
+    from weir.events.accounts import Account
     from weir.proxy.settings import ProxySettings
     from weir.proxy.worker_plan import Config
 
@@ -49,6 +55,8 @@ logger = logging.getLogger(__name__)
 
 _KILL_AFTER: Final = 5.0
 _SHIP_SECONDS: Final = 5.0
+_SYNC_SECONDS: Final = 1.0
+_REDIS_SECONDS: Final = 2.0
 _CUT: Final = 1
 
 
@@ -71,19 +79,19 @@ class Parent:
         self._lives = 0
         self._tasks = BackgroundTasks()
         self.listen, self._sockets = open_sockets(settings.listen, settings.workers)
-        self._journal = JournalWriter(
-            self._home.directory, f"{self._boot_id}-0", max_bytes=settings.journal_max_bytes
-        )
-        reader = JournalReader(self._home.directory, keep_seconds=settings.journal_keep)
-        self.shipper = Shipper(self._home.directory, reader, StreamWriter(settings.redis_url), self._journal)
-        self.shipper.adopt_left_behind()
-        self.shipper.follow(f"{self._boot_id}-0")
+        self._desk = self._open_desk(self._home, self._boot_id)
+        self._desk.adopt_left_behind()
+        stream = StreamWriter(settings.redis_url, shards=settings.stream_shards)
+        self._stream = stream
+        self.shipper = Shipper(self._desk, stream, self._look_round)
+        self.sync_trouble: str | None = None
+        """Why the disk does not take what the journal holds; None while it does."""
         self.seats = [
             WorkerSeat(
                 number,
                 self._sockets[number % len(self._sockets)].fileno(),
                 self._plan,
-                lambda plan: self.shipper.ended(plan.writer),
+                lambda plan, last: self._desk.ended(plan.writer, _tally(last)),
             )
             for number in range(settings.workers)
         ]
@@ -102,6 +110,8 @@ class Parent:
             admin_listen = await run.start_site(admin, self._settings.admin_listen, "WEIR_PROXY_ADMIN_LISTEN")
             shipping = self._tasks.keep_running("ship", self.shipper.run)
             self._tasks.keep_running("heartbeat", self._heartbeats)
+            if self._settings.journal_fsync == "interval":
+                self._tasks.keep_running("sync", self._sync_journal)
             keeping = await self._start_workers()
             logger.info(
                 "listening",
@@ -118,32 +128,48 @@ class Parent:
             await asyncio.wait({shipping}, timeout=_SHIP_SECONDS)
             await cancel(shipping)
             await self.shipper.ship_rest(_SHIP_SECONDS)
+            await self._publish_last()
         finally:
             for seat in self.seats:
                 seat.kill()
             await self._tasks.close()
+            await self._stream.close()
             await admin.cleanup()
-            self._home.close()
+            for desk in self.shipper.desks:
+                desk.close()
 
     def totals(self) -> dict[str, int]:
         """The workers' counters, added up."""
         readings = [seat.counters.read() for seat in self.seats]
-        totals = {name: sum(reading[name] for reading in readings) for name in NAMES}
-        totals["journaled"] += self.shipper.crash_records
-        totals["dropped"] += self.shipper.lost_crash_records
-        return totals
+        return {name: sum(reading[name] for reading in readings) for name in NAMES}
+
+    def account(self) -> Account:
+        """What became of the requests of this life."""
+        accounts = self._desk.accounts(self._living())
+        return next(account for account in accounts if account.boot_id == self._boot_id)
+
+    def refusing(self) -> list[int]:
+        """Why workers' journals take no records now, for each that does not."""
+        readings = [seat.counters.read()["journal_refusing"] for seat in self.seats]
+        return [reason for reason in readings if reason]
+
+    def _living(self) -> dict[str, Tally]:
+        """What the counters of each worker say that lives now."""
+        return {seat.writer: _tally(seat.life()) for seat in self.seats if seat.writer is not None}
 
     def _plan(self, listen_fd: int, counters_fd: int) -> WorkerPlan:
         """A new life of a worker: a new name in the journal."""
         settings = self._settings
         self._lives += 1
         writer = f"{self._boot_id}-{self._lives}"
-        self.shipper.follow(writer)
+        self._desk.reader.follow(writer)
         return WorkerPlan(
             writer=writer,
             proxy_id=self._home.proxy_id,
             journal_directory=str(self._home.directory),
-            journal_max_bytes=max(1, settings.journal_max_bytes // settings.workers),
+            journal_max_bytes=settings.journal_max_bytes,
+            journal_sync=settings.journal_fsync == "always",
+            journal_reject=settings.journal_full == "reject",
             listen_fd=listen_fd,
             counters_fd=counters_fd,
             config=self._config,
@@ -184,20 +210,75 @@ class Parent:
             seat.kill()
         await asyncio.gather(*keeping, return_exceptions=True)
 
+    def _open_desk(self, home: JournalHome, boot_id: str = "") -> Desk:
+        settings = self._settings
+        reader = JournalReader(
+            home.directory, keep_seconds=settings.journal_keep, max_bytes=settings.journal_max_bytes
+        )
+        return Desk(home, reader, boot_id=boot_id)
+
+    def _look_round(self, shipper: Shipper) -> None:
+        """Take over folders whose owners are gone; give back those whose owners have come, and empty ones."""
+        for desk in shipper.desks[1:]:
+            if desk.home.is_wanted or desk.is_empty:
+                logger.info("journal of another proxy given back", extra={"of": desk.home.proxy_id})
+                shipper.desks.remove(desk)
+                desk.close()
+        for home in self._home.abandoned(self._settings.journal_adopt_after):
+            logger.warning("journal of a proxy that is gone taken over", extra={"of": home.proxy_id})
+            desk = self._open_desk(home)
+            desk.adopt_left_behind()
+            shipper.take_over(desk)
+
+    async def _sync_journal(self) -> None:
+        """Every second, put what the workers wrote onto the disk."""
+        while True:
+            await asyncio.sleep(_SYNC_SECONDS)
+            try:
+                await asyncio.to_thread(self._desk.reader.sync())
+                self.sync_trouble = None
+            except OSError as error:
+                if self.sync_trouble is None:
+                    logger.error("the journal is not safe on the disk: %s", error.strerror)  # noqa: TRY400 - says it all
+                self.sync_trouble = error.strerror or "unknown error"
+
     async def _heartbeats(self) -> None:
-        redis = Redis.from_url(self._settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
+        redis = self._redis()
         try:
             while True:
+                self._home.touch()
+                for desk in self.shipper.desks[1:]:
+                    desk.home.touch()
                 try:
                     await publish(redis, self._heartbeat())
+                    await self._publish_accounts(redis)
                 except (RedisError, OSError):
                     logger.debug("heartbeat not sent")  # the shipper says what is wrong with Redis
                 await asyncio.sleep(PERIOD_SECONDS)
         finally:
             await redis.aclose()
 
+    async def _publish_accounts(self, redis: Redis) -> None:
+        for desk in tuple(self.shipper.desks):
+            news = desk.news(desk.accounts(self._living()))
+            await publish_accounts(redis, news)
+            desk.told(news)
+
+    async def _publish_last(self) -> None:
+        """The account as this life leaves it."""
+        redis = self._redis()
+        try:
+            await self._publish_accounts(redis)
+        except (RedisError, OSError):
+            logger.debug("last account not sent; the next start does it")
+        finally:
+            await redis.aclose()
+
+    def _redis(self) -> Redis:
+        return connect(self._settings.redis_url, connect_timeout=_REDIS_SECONDS, timeout=_REDIS_SECONDS)
+
     def _heartbeat(self) -> Heartbeat:
-        totals = self.totals()
+        totals, account = self.totals(), self.account()
         return Heartbeat(
             proxy_id=self._home.proxy_id,
             boot_id=self._boot_id,
@@ -210,10 +291,14 @@ class Parent:
                 variant: VariantLoad(in_flight=totals[f"in_flight_{variant}"])
                 for variant in sorted({upstream.variant for upstream in self._config.upstreams})
             },
-            accepted=totals["accepted"],
-            journaled=totals["journaled"],
-            acknowledged=self.shipper.acknowledged,
-            dropped=totals["dropped"],
+            accepted=account.accepted,
+            journaled=account.journaled,
+            acknowledged=account.acknowledged,
+            dropped=account.dropped,
+            crashed=account.crashed,
+            in_flight=account.in_flight,
+            in_journal=account.in_journal,
+            in_journal_bytes=account.in_journal_bytes,
             public_url=self._settings.public_url or public_url(self.listen),
             public_port=self.listen.port,
             demo=any(upstream.provider == "echo" for upstream in self._config.upstreams),
@@ -249,3 +334,7 @@ class Parent:
         logger.info(
             "configuration reloaded", extra={"upstreams": [one.name for one in self._config.upstreams]}
         )
+
+
+def _tally(counted: dict[str, int]) -> Tally:
+    return Tally(accepted=counted["accepted"], journaled=counted["journaled"], dropped=counted["dropped"])

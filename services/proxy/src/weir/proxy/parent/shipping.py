@@ -7,14 +7,13 @@ import logging
 import random
 from typing import TYPE_CHECKING, Final
 
-from weir.events.journal import JournalWriter, marks_path, open_marks
 from weir.events.writer import StreamUnavailableError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from weir.events.journal_reader import JournalReader
     from weir.events.writer import StreamWriter
+    from weir.proxy.parent.desk import Desk
 
 logger = logging.getLogger(__name__)
 
@@ -27,36 +26,22 @@ _LOOK_AFTER_EVERY: Final = 1.0
 
 
 class Shipper:
-    """Owns the reading side of the journal and the one connection over which records go."""
+    """Owns the one connection over which records go, and carries what the desks have."""
 
-    def __init__(
-        self, directory: Path, reader: JournalReader, writer: StreamWriter, own: JournalWriter
-    ) -> None:
-        self._directory = directory
-        self._reader = reader
-        self._writer = writer
-        self._own = own
+    def __init__(self, own: Desk, stream: StreamWriter, look_round: Callable[[Shipper], None]) -> None:
+        """`look_round` is called about once a second while Redis takes records."""
+        self.desks = [own]
+        self._stream = stream
+        self._look_round = look_round
+        self._server = ""
         self._stopping = asyncio.Event()
-        self.acknowledged = 0
-        self.crash_records = 0
-        self.lost_crash_records = 0
         self.trouble: str | None = None
         """Why Redis does not take records now; None while it does."""
 
-    def follow(self, writer: str) -> None:
-        """A worker begins to write."""
-        self._reader.follow(writer)
-
-    def ended(self, writer: str) -> None:
-        """A worker is gone: what it wrote is final, and what it had in flight gets its records."""
-        self._reader.ended(writer)
-        self._close_marks(writer)
-
-    def adopt_left_behind(self) -> None:
-        """Take over what an earlier life of this proxy left: its records first, then its open marks."""
-        for writer in self._reader.left_behind():
-            self._reader.adopt(writer)
-            self._close_marks(writer)
+    def take_over(self, desk: Desk) -> None:
+        """Ship what another proxy left, too."""
+        desk.reader.rewind(self._server)
+        self.desks.append(desk)
 
     def stop(self) -> None:
         """Let `run` end after the batch under way: one that is cut off would be sent a second time."""
@@ -70,9 +55,9 @@ class Shipper:
         while not self._stopping.is_set():
             try:
                 if loop.time() >= look_after:
-                    await self._look_after()
                     look_after = loop.time() + _LOOK_AFTER_EVERY
-                shipped = await self.ship_batch()
+                    await self._look_after()
+                shipped = await self.ship_round()
             except StreamUnavailableError:
                 await self._pause(retry * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
                 retry = min(_LONGEST_RETRY, retry * 2)
@@ -81,28 +66,54 @@ class Shipper:
             if shipped < BATCH:
                 await self._pause(_BUSY_PAUSE if shipped else _IDLE_PAUSE)
 
-    async def ship_batch(self) -> int:
-        """Ship one batch and say how many records it had.
+    async def ship_round(self) -> int:
+        """Ship one batch of each desk and say how many records they had.
 
         Raises:
-            StreamUnavailableError: it was not confirmed; it will be read again.
+            StreamUnavailableError: one was not confirmed whole; its rest comes first the next time.
         """
-        batch = self._reader.read(BATCH)
-        if not batch.payloads:
+        return sum([await self._ship_batch(desk) for desk in tuple(self.desks)])
+
+    async def _ship_batch(self, desk: Desk) -> int:
+        batch = desk.batch or desk.reader.read(BATCH)
+        if not batch.positions:
             return 0
+        count = len(batch.payloads)
+        desk.batch = batch
         try:
-            await self._writer.write(batch.payloads)
+            if batch.payloads:
+                await self._stream.write(batch.payloads)
         except StreamUnavailableError as error:
-            self._reader.give_back(batch)
+            batch.payloads = list(error.left)
             self._failed(error)
             raise
-        except asyncio.CancelledError:
-            self._reader.give_back(batch)
-            raise
-        self._reader.acknowledge(batch)
-        self.acknowledged += len(batch.payloads)
+        if self._server_is_new():
+            return count  # what was read before that is read again
+        desk.batch = None
+        desk.reader.acknowledge(batch, self._server)
         self._succeeded()
-        return len(batch.payloads)
+        return count
+
+    async def ship_rest(self, seconds: float) -> None:
+        """At the end: ship what is left, for a bounded time. What stays is shipped at the next start."""
+        try:
+            async with asyncio.timeout(seconds):
+                while await self.ship_round():
+                    pass
+        except (TimeoutError, StreamUnavailableError):
+            logger.warning(
+                "records stay in the journal for the next start", extra={"bytes": self.waiting_bytes()}
+            )
+        for desk in self.desks:
+            desk.look_after()
+
+    def waiting_bytes(self) -> int:
+        """Bytes in the journal that Redis has not confirmed."""
+        return sum(desk.reader.unread_bytes() for desk in self.desks)
+
+    @property
+    def corrupt_places(self) -> int:
+        return sum(desk.reader.corrupt_places for desk in self.desks)
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not for longer than until `stop`."""
@@ -118,13 +129,29 @@ class Shipper:
         Raises:
             StreamUnavailableError: it is not.
         """
-        self._reader.free()
+        for desk in self.desks:
+            desk.look_after()
         try:
-            await self._writer.check()
+            await self._stream.check()
         except StreamUnavailableError as error:
             self._failed(error)
             raise
+        self._server_is_new()
         self._succeeded()
+        self._look_round(self)
+
+    def _server_is_new(self) -> bool:
+        """Have what is kept sent again if this is not the Redis, with all it had, that confirmed it."""
+        if self._stream.server == self._server:
+            return False
+        is_first, self._server = self._server == "", self._stream.server
+        rewound = [desk.reader.rewind(self._server) for desk in self.desks]
+        if is_first and not any(rewound):
+            return False
+        for desk in self.desks:
+            desk.begin_again()
+        logger.warning("Redis is not the server it was; what the journal keeps is sent again")
+        return True
 
     def _failed(self, error: StreamUnavailableError) -> None:
         if self.trouble is None:
@@ -135,37 +162,3 @@ class Shipper:
         if self.trouble is not None:
             logger.info("Redis takes records again")
             self.trouble = None
-        if self._writer.server_changed:
-            logger.warning("Redis is not the server it was; what the journal keeps is sent again")
-            self._writer.server_changed = False
-            self._reader.rewind()
-
-    async def ship_rest(self, seconds: float) -> None:
-        """At the end: ship what is left, for a bounded time. What stays is shipped at the next start."""
-        try:
-            async with asyncio.timeout(seconds):
-                while await self.ship_batch():
-                    pass
-        except (TimeoutError, StreamUnavailableError):
-            waiting = self._reader.unread_bytes()
-            logger.warning("records stay in the journal for the next start", extra={"bytes": waiting})
-        self._reader.free()
-
-    def waiting_bytes(self) -> int:
-        """Bytes in the journal that Redis has not confirmed."""
-        return self._reader.unread_bytes()
-
-    @property
-    def corrupt_frames(self) -> int:
-        return self._reader.corrupt_frames
-
-    def _close_marks(self, writer: str) -> None:
-        path = marks_path(self._directory, writer)
-        if not path.exists():
-            return
-        for payload in open_marks(path):
-            if self._own.append(payload):
-                self.crash_records += 1
-            else:
-                self.lost_crash_records += 1
-        path.unlink()

@@ -35,15 +35,22 @@ class WorkerSeat:
         number: int,
         listen_fd: int,
         plan: Callable[[int, int], WorkerPlan],
-        ended: Callable[[WorkerPlan], None],
+        ended: Callable[[WorkerPlan, dict[str, int]], None],
     ) -> None:
-        """`plan` is asked for each life with the two descriptors; `ended` is told when a life is over."""
+        """`plan` is asked for each life with the two descriptors.
+
+        `ended` is told when a life is over, and what was counted in it.
+        """
         self._number = number
         self._listen_fd = listen_fd
         self._plan_life = plan
         self._ended = ended
         self._counters_fd = create_file()
         self.counters = Counters(self._counters_fd)
+        self._born = self.counters.read()
+        """What they said when this life began."""
+        self.writer: str | None = None
+        """The name in the journal of the life that is now."""
         self._process: asyncio.subprocess.Process | None = None
         self._reloaded: Config | None = None
         """A configuration that the plan of this life does not have yet."""
@@ -73,6 +80,11 @@ class WorkerSeat:
             logger.error("worker died, starting another", extra={"worker": self._number, "code": code})
             await asyncio.sleep(pause)
 
+    def life(self) -> dict[str, int]:
+        """What has been counted in the life that is now, or was last."""
+        now = self.counters.read()
+        return {name: value - self._born[name] for name, value in now.items()}
+
     def reload(self, config: Config) -> None:
         """Give the worker another configuration; one that is just starting gets it when it is ready."""
         self._reloaded = config
@@ -92,6 +104,7 @@ class WorkerSeat:
         """One life of a worker, from start to end. Returns its exit code."""
         self._reloaded = None
         plan = self._plan_life(self._listen_fd, self._counters_fd)
+        self.writer, self._born = plan.writer, self.counters.read()
         try:
             process = self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -112,7 +125,8 @@ class WorkerSeat:
             return _NOT_STARTED
         finally:
             self.is_ready = False
-            self._ended(plan)
+            self.writer = None
+            self._ended(plan, self.life())
 
     def _pass_reloaded_on(self) -> None:
         process = self._process
