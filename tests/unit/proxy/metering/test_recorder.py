@@ -183,8 +183,9 @@ def test_times_are_milliseconds_from_the_request(desk: Desk) -> None:
     ("answer", "source", "completion"),
     [
         (AnswerFacts(usage=Usage(prompt_tokens=3, completion_tokens=2)), UsageSource.REPORTED, 2),
-        (AnswerFacts(usage=Usage(prompt_tokens=3), content_chunks=9), UsageSource.REPORTED, None),
         (AnswerFacts(content_chunks=9), UsageSource.ESTIMATED, 9),
+        (AnswerFacts(content_chunks=9, usage=Usage(prompt_tokens=3)), UsageSource.ESTIMATED, 9),
+        (AnswerFacts(content_chunks=0, usage=Usage(prompt_tokens=3)), UsageSource.REPORTED, None),
         (AnswerFacts(content_chunks=0), UsageSource.MISSING, None),
         (AnswerFacts(), UsageSource.MISSING, None),
     ],
@@ -194,7 +195,7 @@ def test_where_counts_come_from(
 ) -> None:
     record = desk.close(desk.exchange(answer=answer))
     assert (record.usage_source, record.completion_tokens) == (source, completion)
-    assert record.prompt_tokens == (3 if source is UsageSource.REPORTED else None)
+    assert record.prompt_tokens == (None if answer.usage is None else 3), "the input is never guessed"
 
 
 def test_who_asked(desk: Desk) -> None:

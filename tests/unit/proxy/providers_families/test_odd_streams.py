@@ -75,6 +75,17 @@ def test_anthropics_counts_grow_and_a_null_unsays_nothing() -> None:
     assert (facts.usage.cache_read_tokens, facts.usage.cache_write_tokens) == (7, None)
 
 
+def test_anthropics_count_at_the_start_is_none_of_what_came_out() -> None:
+    """Of a stream that is broken off the output is unknown; 1 stands there as a placeholder."""
+    usage = {"input_tokens": 3, "cache_read_input_tokens": 4, "output_tokens": 1}
+    start = {"type": "message_start", "message": {"model": "m", "usage": usage}}
+    word = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}}
+    facts = read("anthropic.messages", typed_event(start), typed_event(word))
+    assert facts.usage is not None
+    assert (facts.usage.prompt_tokens, facts.usage.cache_read_tokens) == (7, 4)
+    assert (facts.usage.completion_tokens, facts.usage.total_tokens) == (None, None)
+
+
 def test_words_that_look_like_events_are_words() -> None:
     """A model that writes JSON: its quotes are escaped, so nothing of it is taken for the protocol."""
     text = (

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from weir.events import Outcome, RequestEvent, UsageSource, encode
 from weir.events.request_event import MAX_ERROR_MESSAGE, MAX_TEXT
+from weir.proxy.exchange import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from weir.events import Attempt
     from weir.events.journal import JournalWriter
     from weir.events.journal_marks import StartMarks
-    from weir.proxy.exchange import Exchange, Usage
+    from weir.proxy.exchange import Exchange
     from weir.proxy.metering.counters import Counters
 
 CRASHED: Final = "proxy_crashed"
@@ -153,7 +155,7 @@ class Recorder:
             proxy_overhead_ms=_overhead(exchange, now),
             max_token_gap_ms=_ms(answer.max_token_gap),
             prompt_tokens=usage.prompt_tokens if usage else None,
-            completion_tokens=usage.completion_tokens if usage else _estimate(exchange, source),
+            completion_tokens=usage.completion_tokens if usage else None,
             total_tokens=usage.total_tokens if usage else None,
             cache_read_tokens=usage.cache_read_tokens if usage else None,
             cache_write_tokens=usage.cache_write_tokens if usage else None,
@@ -175,15 +177,11 @@ def redacted(message: str | None) -> str | None:
 
 
 def _usage(exchange: Exchange) -> tuple[Usage | None, UsageSource]:
-    usage = exchange.answer.usage
-    if usage is not None:
-        return usage, UsageSource.REPORTED
-    return None, UsageSource.ESTIMATED if exchange.answer.content_chunks else UsageSource.MISSING
-
-
-def _estimate(exchange: Exchange, source: UsageSource) -> int | None:
-    """Servers send about one token a chunk; the input is never guessed."""
-    return exchange.answer.content_chunks if source is UsageSource.ESTIMATED else None
+    """The counts. Servers send about one token a chunk; the input is never guessed."""
+    usage, chunks = exchange.answer.usage, exchange.answer.content_chunks
+    if not chunks or (usage is not None and usage.completion_tokens is not None):
+        return usage, UsageSource.MISSING if usage is None else UsageSource.REPORTED
+    return replace(usage or Usage(), completion_tokens=chunks), UsageSource.ESTIMATED
 
 
 def _overhead(exchange: Exchange, now: float) -> float | None:
