@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 VARYING: Final = {
+    *("journal", "sequence"),
     *("request_id", "proxy_id", "started_at", "client_request_id", "queue_ms", "connect_ms", "duration_ms"),
     *("upstream_headers_ms", "proxy_overhead_ms", "request_bytes", "response_bytes"),
     *("time_to_first_token_ms", "time_to_first_answer_ms", "time_to_last_token_ms", "max_token_gap_ms"),

@@ -36,7 +36,7 @@ def raw_deflate(data: bytes) -> bytes:
 
 
 def brotli_fast(data: bytes) -> bytes:
-    return brotli.compress(data, quality=5)
+    return bytes(brotli.compress(data, quality=5))
 
 
 def flushed(data: bytes) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from weir.proxy.forwarding.deadlines import Deadlines
 from weir.proxy.forwarding.echo_call import EchoCall
 from weir.proxy.forwarding.fetch import FetchError, fetch
 from weir.proxy.forwarding.http_call import HttpCall
+from weir.proxy.forwarding.refusal import Askable, RefusalWatch, less
 from weir.proxy.forwarding.relay import AnswerRelay
 from weir.proxy.providers.model_name import rename_in_form, rename_in_json
 from weir.proxy.providers.provider import Added
@@ -21,9 +23,10 @@ from weir.proxy.wire.heads import RequestWriter
 from weir.proxy.wire.upstream import UpstreamPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from weir.proxy.exchange import Exchange
+    from weir.proxy.forwarding.http_call import Listener
     from weir.proxy.forwarding.relay import Ending
     from weir.proxy.providers.provider import Dialect
     from weir.proxy.upstream import Timeouts, Upstream
@@ -34,7 +37,6 @@ logger = logging.getLogger(__name__)
 IDLE_SECONDS: Final = 60.0
 """How long an upstream connection is kept without use."""
 IN_PROCESS: Final = "echo"
-MAY_ADD: Final = {"each": Added.LAST | Added.EACH, "end": Added.LAST, "never": Added.NOTHING}
 ECHO_ANSWERS: Final = frozenset({"chat.completions", "models.list"})
 FETCH_SECONDS: Final = 5.0
 
@@ -44,7 +46,7 @@ class Forwarder:
 
     def __init__(
         self,
-        upstreams: Iterable[Upstream],
+        upstreams: Collection[Upstream],
         dialects: Mapping[str, Dialect],
         *,
         timeouts: Timeouts,
@@ -59,6 +61,7 @@ class Forwarder:
         self._deadlines = Deadlines()
         self._pools: dict[str, UpstreamPool] = {}
         self._writers: dict[str, RequestWriter] = {}
+        self._askable = Askable(upstreams)
         tls: ssl.SSLContext | None = None
         for upstream in upstreams:
             if upstream.provider == IN_PROCESS:
@@ -76,13 +79,26 @@ class Forwarder:
     def send(self, exchange: Exchange, upstream: Upstream, ending: Ending) -> None:
         """Start the attempt. Whatever comes of it ends the exchange through `ending`."""
         exchange.upstream = upstream
-        endpoint = exchange.endpoint
-        dialect = self._dialects[endpoint.dialect]
         body = exchange.body[0] if len(exchange.body) == 1 else b"".join(exchange.body)
         exchange.body.clear()
-        added = Added.NOTHING
+        self._attempt(exchange, upstream, ending, body, self._askable.of(upstream))
+
+    def _attempt(
+        self,
+        exchange: Exchange,
+        upstream: Upstream,
+        ending: Ending,
+        original: bytes,
+        may: Added,
+        *,
+        is_second: bool = False,
+    ) -> None:
+        """`is_second`: the upstream has refused what was asked for beyond the client's wish."""
+        endpoint = exchange.endpoint
+        dialect = self._dialects[endpoint.dialect]
+        body, added = original, Added.NOTHING
         if endpoint.kind == "inference":
-            body, added = dialect.prepare(body, exchange.facts, MAY_ADD[upstream.ask_usage])
+            body, added = dialect.prepare(body, exchange.facts, may)
         name = upstream.rename.get(exchange.facts.model or "")
         if name is not None and endpoint.body != "none":
             body = rename_in_form(body, name) if endpoint.body == "form" else rename_in_json(body, name)
@@ -104,17 +120,29 @@ class Forwarder:
             client_address=exchange.client.address,
             path=_renamed_path(exchange, upstream),
         )
+        listener: Listener = relay
+        if added or is_second:
+
+            def again(refusal: bytes) -> None:
+                exchange.retries += 1
+                with_less = less(added, refusal)
+                self._attempt(exchange, upstream, ending, original, with_less, is_second=True)
+
+            taken = partial(self._askable.learn, upstream, may) if is_second else None
+            listener = RefusalWatch(relay, again if added else None, taken)
         call = exchange.call = HttpCall(
             exchange,
             upstream.name,
             head + body,
-            relay,
+            listener,
             self._pools[upstream.name],
             timeouts=upstream.timeouts or self._timeouts,
             deadlines=self._deadlines,
             tasks=self._tasks,
             monotonic=self._monotonic,
         )
+        if isinstance(listener, RefusalWatch):
+            listener.call = call
         call.start()
 
     async def fetch_all(self, exchange: Exchange, upstreams: Sequence[Upstream]) -> list[bytes | None]:

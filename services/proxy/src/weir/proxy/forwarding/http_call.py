@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from weir.events import Attempt
 from weir.proxy.errors import ProxyError, internal_error, upstream_failed, upstream_timed_out
@@ -15,13 +15,22 @@ if TYPE_CHECKING:
 
     from weir.proxy.exchange import Exchange
     from weir.proxy.forwarding.deadlines import Deadlines
-    from weir.proxy.forwarding.relay import AnswerRelay
     from weir.proxy.upstream import Timeouts
     from weir.proxy.wire.framing import ResponseHead
     from weir.proxy.wire.upstream import UpstreamConnection, UpstreamPool
     from weir.servicekit.tasks import BackgroundTasks
 
 logger = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Whoever an answer is handed to."""
+
+    def received(self, head: ResponseHead | None, body: bytes, *, complete: bool) -> None: ...
+
+    def broken(self, error: ProxyError) -> None: ...
+
+    def abandoned(self) -> None: ...
 
 
 class HttpCall:
@@ -32,7 +41,7 @@ class HttpCall:
         exchange: Exchange,
         upstream_name: str,
         request: bytes,
-        relay: AnswerRelay,
+        relay: Listener,
         pool: UpstreamPool,
         *,
         timeouts: Timeouts,
@@ -43,7 +52,8 @@ class HttpCall:
         self._exchange = exchange
         self._upstream_name = upstream_name
         self._request = request
-        self._relay = relay
+        self.relay = relay
+        """Whoever hears of the answer; a watch may hand it to the next."""
         self._pool = pool
         self._timeouts = timeouts
         self._deadlines = deadlines
@@ -71,7 +81,7 @@ class HttpCall:
 
     def cancel(self) -> None:
         self.drop("cancelled")
-        self._relay.abandoned()
+        self.relay.abandoned()
 
     def drop(self, error: str) -> None:
         connecting, self._connecting = self._connecting, None
@@ -104,7 +114,7 @@ class HttpCall:
         if complete:
             self._connection = None
             self._end(None)
-        self._relay.received(head, body, complete=complete)
+        self.relay.received(head, body, complete=complete)
 
     def broken(self, reason: str, *, garbage: bool) -> None:
         connection, self._connection = self._connection, None
@@ -124,7 +134,7 @@ class HttpCall:
             error = upstream_failed(
                 "upstream_disconnected", "The model server closed the connection too early."
             )
-        self._relay.broken(error)
+        self.relay.broken(error)
 
     def upstream_paused(self) -> None:
         """The request is held whole, so there is nothing to hold back."""
@@ -149,7 +159,7 @@ class HttpCall:
 
     def time_out(self, what: str) -> None:
         self.drop("timeout")
-        self._relay.broken(upstream_timed_out(f"The model server did not {what}."))
+        self.relay.broken(upstream_timed_out(f"The model server did not {what}."))
 
     # -- inside
 
@@ -179,7 +189,7 @@ class HttpCall:
             return
         self._connecting = None
         self._end(error.code)
-        self._relay.broken(error)
+        self.relay.broken(error)
 
     def _send(self, connection: UpstreamConnection) -> None:
         self._connection = connection
