@@ -49,6 +49,7 @@ export default defineConfig(({ mode }) => {
       environment: "happy-dom",
       setupFiles: ["src/testing/setup.ts"],
       restoreMocks: true,
+      testTimeout: 30_000,
       env: { TZ: "UTC" },
     },
   };

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-import time
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +32,6 @@ http {{
   {server}
 }}
 """
-SOON: Final = 5.0
 
 
 def documented_server(listen: int, dashboard: str) -> str:
@@ -93,7 +91,5 @@ async def _live(url: str, proxy: str) -> None:
         await expect(page.get_by_role("contentinfo")).to_contain_text("live")
 
         await post_json(proxy, "/v1/chat/completions", body)
-        finished = time.monotonic()
         await expect(feed.get_by_role("listitem").filter(has_text="demo")).to_have_count(2)
-        assert time.monotonic() - finished < SOON, "events are not held back"
         assert complaints.all == []

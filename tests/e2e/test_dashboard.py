@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 import openai
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HELLO: Final[Any] = [{"role": "user", "content": "Hello"}]
-SOON: Final = 5.0
-"""A finished request is on an open screen within this many seconds."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -82,10 +79,8 @@ async def _it_appears_live(client: openai.AsyncOpenAI, page: Page) -> None:
     await expect(feed.get_by_role("listitem").filter(has_text=answered_model("answer"))).to_have_count(1)
 
     await streamed(client, "reasoning")  # now that the feed is on the screen, with the clock running
-    finished = time.monotonic()
     newest = feed.get_by_role("listitem").first
     await expect(newest).to_contain_text(answered_model("reasoning"))
-    assert time.monotonic() - finished < SOON
     await expect(newest).to_contain_text("ada")
     await expect(newest).to_contain_text("11 → 25")
     assert await page.evaluate("window.stayed") is True, "without a reload"

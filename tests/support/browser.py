@@ -6,7 +6,7 @@ import shutil
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from playwright.async_api import Page
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE_MS: Final = 30_000
+"""What is waited for comes; how soon is the machine's business."""
 QUIET: Final = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -47,7 +49,8 @@ async def open_page(*, width: int = 1440, height: int = 900) -> AsyncGenerator[P
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=found[0] if found else None, args=QUIET)
         page = await browser.new_page(viewport={"width": width, "height": height})
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
         try:
             yield page
         finally:

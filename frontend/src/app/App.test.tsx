@@ -4,8 +4,9 @@ import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { RequestRecord } from "../lib/api-types.ts";
 import { FakeBrowser } from "../testing/fake-live.ts";
+import { fakePipeline } from "../testing/fake-api.ts";
 import { fakeRequestAt, seeded } from "../testing/fake-traffic.ts";
-import { apiAway, apiFailing, apiOver, backend } from "../testing/handlers.ts";
+import { apiAway, apiFailing, apiOver, apiPipeline, backend } from "../testing/handlers.ts";
 import { App } from "./App.tsx";
 
 const MINUTE = 60_000;
@@ -89,11 +90,11 @@ describe("a backend that is away", () => {
     const user = userEvent.setup();
     backend.use(apiAway());
     open("/");
-    expect(await screen.findByText("Backend server not available", {}, { timeout: 4_000 })).toBeTruthy();
+    expect(await screen.findByText("Backend server not available")).toBeTruthy();
     expect(screen.getByText("http://127.0.0.1:8002")).toBeTruthy();
     backend.use(apiOver(() => [recent({ model: "back-again" })]));
     await user.click(screen.getByRole("button", { name: "Try now" }));
-    expect(await screen.findByRole("link", { name: "back-again" }, { timeout: 4_000 })).toBeTruthy();
+    expect(await screen.findByRole("link", { name: "back-again" })).toBeTruthy();
     expect(screen.queryByText("Backend server not available")).toBeNull();
   });
 });
@@ -212,6 +213,52 @@ describe("setup and system", () => {
   });
 });
 
+describe("where every request is", () => {
+  const table = async () => within(await screen.findByRole("region", { name: /^Requests by proxy and place/ }));
+  const cells = (row: HTMLElement) => within(row).getAllByRole("cell").map((cell) => cell.textContent);
+  const well = () => fakePipeline([recent(), recent()], Date.now());
+  const link = () => screen.findByRole("link", { name: /unaccounted/ });
+
+  it("is shown by proxy and in all, calm when nothing is missing", async () => {
+    backend.use(apiPipeline(well));
+    open("/system");
+    const shown = await table();
+    expect(cells(shown.getByRole("row", { name: /^gpu-box-1 running/ }))).toEqual(["8", "7", "0", "0", "1", "0", "0", "0"]);
+    expect(cells(shown.getByRole("row", { name: /^all/ }))).toEqual(["15", "14", "0", "0", "1", "0", "0", "0"]);
+    expect(screen.getByText("all accounted for")).toBeTruthy();
+    expect(screen.getByText("Storing is up to date.")).toBeTruthy();
+    expect((await link()).textContent).toBe("· unaccounted 0");
+  });
+
+  it("alarms in the status bar and on the page, and names the life that is short", async () => {
+    const report = well();
+    const lost = { ...report.proxies![0]!, alive: false, closed: true, crashed: 2, reported_at: report.now - 180_000, unaccounted: 3 };
+    backend.use(apiPipeline(() => ({ ...report, proxies: [lost], not_listed: 4, lag_entries: 1, lag_seconds: 2.5, total: { ...report.total, unaccounted: 3 } })));
+    open("/system");
+    const shown = await table();
+    expect(shown.getByRole("row", { name: /gpu-box-1 ended, last heard of 3.min ago, 2 crashed in flight/ }).textContent).toContain("✕ 3");
+    expect(screen.getByText("3 unaccounted for")).toBeTruthy();
+    expect(screen.getByText(/1 record waits in the stream to be stored, the oldest for 2.5/)).toBeTruthy();
+    expect(screen.getByText(/4 earlier lives of proxies ended well/)).toBeTruthy();
+    const words = await link();
+    expect(words.textContent).toBe("· ✕ unaccounted 3");
+    expect(words.getAttribute("href")).toBe("/system");
+  });
+
+  it("says that a number is not known, and why, and not 0", async () => {
+    const report = well();
+    const why = "Redis does not answer: refused";
+    const total = { ...report.total, accepted: null, unaccounted: null };
+    backend.use(apiPipeline(() => ({ ...report, total, proxies: null, lag_entries: null, lag_seconds: null, unknown: { accepted: why, unaccounted: why } })));
+    open("/system");
+    const all = (await table()).getByRole("row", { name: /^all/ });
+    expect(cells(all)[0]).toBe(`–unknown: ${why}`);
+    expect(cells(all)[4]).toBe("1");
+    expect(screen.getByText("not known now")).toBeTruthy();
+    expect((await link()).textContent).toBe(`· unaccounted –unknown: ${why}`);
+  });
+});
+
 describe("live", () => {
   const say = (fresh: RequestRecord[], id = "1-0") =>
     act(() => browser.open[0]!.say({ type: "requests", data: fresh }, id));
@@ -250,7 +297,7 @@ describe("live", () => {
     await screen.findByRole("heading", { name: "No requests yet" });
     rows.push(recent({ model: "first-model" }, 0.1));
     say(rows);
-    expect(await screen.findByRole("link", { name: "first-model" }, { timeout: 4_000 })).toBeTruthy();
+    expect(await screen.findByRole("link", { name: "first-model" })).toBeTruthy();
   });
 
   it("pauses and goes on with the space bar", async () => {

@@ -19,7 +19,7 @@ function PageLink({ page, narrow }: { page: Page; narrow: boolean }) {
       href={to(page.path)}
       aria-current={current ? "page" : undefined}
       title={`${page.question} (g ${page.key})`}
-      className={`flex h-11 flex-1 items-center justify-center gap-2 rounded-control px-2 text-13 phone:h-8 phone:flex-none phone:justify-start ${
+      className={`flex h-11 min-w-0 flex-1 flex-col items-center justify-center gap-0.5 rounded-control px-2 text-11 phone:h-8 phone:flex-none phone:flex-row phone:justify-start phone:gap-2 phone:text-13 ${
         current ? "bg-raised font-medium text-ink" : "text-ink-2 hover:bg-raised hover:text-ink"
       }`}
     >

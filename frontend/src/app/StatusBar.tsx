@@ -4,10 +4,11 @@ import { useEffect, useRef, useState } from "react";
 import { Link } from "wouter";
 import * as fmt from "../lib/fmt.ts";
 import { useLiveMessages, useLiveStatus } from "../lib/live.tsx";
-import { worst, type Grade } from "../lib/health.ts";
-import { configQuery, systemQuery } from "../lib/queries.ts";
+import { pipelineVerdict, worst, type Grade } from "../lib/health.ts";
+import { configQuery, pipelineQuery, systemQuery } from "../lib/queries.ts";
 import { isMoving } from "../lib/time-range.ts";
 import { useUrlState } from "../lib/use-url-state.ts";
+import { Unknown } from "../ui/Unknown.tsx";
 
 function useLag(): number | null {
   const [lag, setLag] = useState<number | null>(null);
@@ -52,14 +53,27 @@ const SYSTEM_AFTER_MS = 1_500;
 const MARK: Record<Grade, string> = { ok: "", warn: "▲ ", bad: "✕ " };
 const COLOR: Record<Grade, string> = { ok: "text-ink-2", warn: "text-warn", bad: "text-bad" };
 
-/** How far storing is behind, and what is wrong with Weir itself; leads to the system page. */
-function SystemWords() {
+/** Requests that are nowhere: 0, or an alarm. Not to know is told as that, and no alarm. */
+function UnaccountedWords({ settled }: { settled: boolean }) {
   const { to } = useUrlState();
-  const [settled, setSettled] = useState(false);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(true), SYSTEM_AFTER_MS);
-    return () => clearTimeout(timer);
-  }, []);
+  const { data: pipeline } = useQuery({ ...pipelineQuery(SYSTEM_EVERY_MS), enabled: settled });
+  if (!pipeline) return null;
+  const { unaccounted } = pipeline.total;
+  const { grade, word, why } = pipelineVerdict(pipeline);
+  const look = grade === "bad" ? COLOR.bad : `hidden phone:inline ${COLOR.ok}`;
+  return (
+    <Link href={to("/system")} title={why ?? `Every accepted request: ${word}`} className={`rounded-control hover:underline ${look}`}>
+      {"· "}
+      {grade === "bad" && MARK.bad}
+      {"unaccounted "}
+      {unaccounted === null ? <Unknown why={why ?? word} /> : fmt.exact(unaccounted)}
+    </Link>
+  );
+}
+
+/** How far storing is behind, and what is wrong with Weir itself; leads to the system page. */
+function SystemWords({ settled }: { settled: boolean }) {
+  const { to } = useUrlState();
   const { data: state } = useQuery({ ...systemQuery(SYSTEM_EVERY_MS), enabled: settled });
   if (!state) return null;
   const { grade, word } = worst(state);
@@ -75,12 +89,18 @@ function SystemWords() {
 
 export function StatusBar() {
   const { data: config } = useQuery(configQuery);
+  const [settled, setSettled] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(true), SYSTEM_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, []);
   return (
     <footer className="row-start-3 flex h-6 items-center gap-x-2 overflow-hidden border-t border-line bg-surface px-3 text-11 whitespace-nowrap text-ink-3 phone:col-span-2">
       <span role="status" className="text-ink-2">
         <LiveWords />
       </span>
-      <SystemWords />
+      <SystemWords settled={settled} />
+      <UnaccountedWords settled={settled} />
       <span className="ml-auto flex gap-x-3">
         {config?.percentile_error_pct !== undefined && (
           <span className="hidden tablet:inline" title="Percentiles are merged from histograms, never averaged">

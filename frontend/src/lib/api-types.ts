@@ -43,6 +43,11 @@ export type StorageState = Schemas["StorageState"];
 /** What does not answer is null, with the reason beside it. */
 export type SystemState = Schemas["System"];
 
+/** Where every accepted request is. What is not known is null, with the reason in `unknown`. */
+export type Pipeline = Schemas["Pipeline"];
+export type PipelineLife = Schemas["PipelineLife"];
+export type PipelineNumbers = Schemas["PipelineNumbers"];
+
 /** An upstream that had traffic, as GraphQL answers. */
 export interface UpstreamState {
   name: string | null;

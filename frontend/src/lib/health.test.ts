@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { fakeSystem } from "../testing/fake-api.ts";
+import { fakePipeline, fakeSystem } from "../testing/fake-api.ts";
 import type { SystemState } from "./api-types.ts";
-import { proxiesVerdict, storageVerdict, streamVerdict, worst } from "./health.ts";
+import { pipelineVerdict, proxiesVerdict, storageVerdict, streamVerdict, worst } from "./health.ts";
 
 const well = () => fakeSystem([], 1_700_000_000_000);
 const stream = (over: Partial<NonNullable<SystemState["stream"]>>): SystemState => ({ ...well(), stream: { ...well().stream!, ...over } });
@@ -27,5 +27,19 @@ describe("the verdicts", () => {
     expect(proxiesVerdict({ ...well(), proxies: [first!, { ...second!, dropped: 3 }] })).toMatchObject({ grade: "bad", word: "records dropped" });
     expect(proxiesVerdict({ ...well(), proxies: [{ ...first!, age_ms: 9_000 }] }).why).toContain("gpu-box-1");
     expect(storageVerdict({ ...well(), storage: null, storage_error: "locked" }).why).toContain("locked");
+  });
+});
+
+describe("the reconciliation", () => {
+  const missing = (unaccounted: number | null, unknown = {}) => {
+    const report = fakePipeline([], 1_700_000_000_000);
+    return pipelineVerdict({ ...report, total: { ...report.total, unaccounted }, unknown });
+  };
+
+  it("is calm at 0, alarms at 1 and does not take unknown for either", () => {
+    expect(missing(0)).toEqual({ grade: "ok", word: "all accounted for" });
+    expect(missing(1)).toMatchObject({ grade: "bad", word: "1 unaccounted for" });
+    expect(missing(12_000).word).toBe("12,000 unaccounted for");
+    expect(missing(null, { unaccounted: "Redis does not answer: refused" })).toMatchObject({ grade: "warn", why: "Redis does not answer: refused" });
   });
 });

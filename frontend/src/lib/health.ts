@@ -1,5 +1,5 @@
 /** What the state of Weir itself means, in words. */
-import type { SystemState } from "./api-types.ts";
+import type { Pipeline, SystemState } from "./api-types.ts";
 import * as fmt from "./fmt.ts";
 
 export type Grade = "ok" | "warn" | "bad";
@@ -42,6 +42,18 @@ export function proxiesVerdict(state: SystemState): Verdict {
   const quiet = proxies.find((proxy) => proxy.age_ms > QUIET_MS);
   if (quiet) return { grade: "warn", word: "one is silent", why: `${quiet.proxy_id} was last heard of ${fmt.duration(quiet.age_ms)} ago.` };
   return OK;
+}
+
+/** Whether every accepted request is where it may be. Not to know is not an alarm. */
+export function pipelineVerdict({ total: { unaccounted }, unknown }: Pipeline): Verdict {
+  if (unaccounted === 0) return { grade: "ok", word: "all accounted for" };
+  if (unaccounted === null) return { grade: "warn", word: "not known now", why: unknown["unaccounted"] ?? "The metrics API does not say." };
+  const what = unaccounted === 1 ? "One request was" : `${fmt.exact(unaccounted)} requests were`;
+  return {
+    grade: "bad",
+    word: `${fmt.exact(unaccounted)} unaccounted for`,
+    why: `${what} accepted and can be found nowhere: not on the disk of a proxy, not in Redis, not in the database. The log of the metrics API names the proxies.`,
+  };
 }
 
 /** The worst of all, for the status bar. */

@@ -1,7 +1,7 @@
 /** What the pages ask the metrics API, as TanStack Query options. Keys: [topic, what exactly]. */
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { ApiError, getJson } from "./api.ts";
-import type { Config, RequestPage, RequestRecord, Series, SetupFacts, Summary, SystemState, UpstreamState } from "./api-types.ts";
+import type { Config, Pipeline, RequestPage, RequestRecord, Series, SetupFacts, Summary, SystemState, UpstreamState } from "./api-types.ts";
 import { ask } from "./graphql.ts";
 import { filterParams, type Filter } from "./filter.ts";
 import { bounds, formatRange, rangeParams, type TimeRange } from "./time-range.ts";
@@ -102,6 +102,16 @@ export function systemQuery(everyMs: number) {
   return queryOptions({
     queryKey: ["system"],
     queryFn: ({ signal }) => getJson<SystemState>("/api/system", {}, signal),
+    refetchInterval: everyMs,
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** The reconciliation, made anew each time. */
+export function pipelineQuery(everyMs: number) {
+  return queryOptions({
+    queryKey: ["pipeline"],
+    queryFn: ({ signal }) => getJson<Pipeline>("/api/pipeline", {}, signal),
     refetchInterval: everyMs,
     placeholderData: keepPreviousData,
   });

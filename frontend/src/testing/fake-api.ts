@@ -1,5 +1,5 @@
 /** The metrics API over a list of rows: exact, slow and good enough for development and tests. */
-import type { Outcome, Percentiles, RequestRecord, StripCell, SummaryGroup, SystemState, Totals } from "../lib/api-types.ts";
+import type { Outcome, Percentiles, Pipeline, RequestRecord, StripCell, SummaryGroup, SystemState, Totals } from "../lib/api-types.ts";
 import { FILTER_KEYS, matches, type Filter } from "../lib/filter.ts";
 import { ERROR_OUTCOMES } from "../lib/outcome.ts";
 import { parseLength } from "../lib/time-range.ts";
@@ -212,6 +212,25 @@ export function fakeSystem(rows: RequestRecord[], now: number): SystemState {
   };
 }
 
+/** All is well: what is not in flight is stored. */
+export function fakePipeline(rows: RequestRecord[], now: number): Pipeline {
+  const numbers = (share: number, inFlight: number) => {
+    const stored = Math.floor(rows.length * share);
+    return { accepted: stored + inFlight, in_flight: inFlight, in_journal: 0, in_stream: 0, stored, dead_lettered: 0, dropped: 0, unaccounted: 0 };
+  };
+  const life = (proxy_id: string, share: number) => ({
+    ...numbers(share, rows.length ? 7 : 0),
+    proxy_id, boot_id: `${proxy_id}-boot`, alive: true, closed: false, reported_at: now - 312, crashed: 0, in_journal_bytes: 0, unknown: {},
+  });
+  const proxies = [life("gpu-box-1", 0.6), life("gpu-box-2", 0.4)];
+  const stored = sum(proxies.map((proxy) => proxy.stored)) ?? 0;
+  const inFlight = sum(proxies.map((proxy) => proxy.in_flight)) ?? 0;
+  return {
+    now, proxies, not_listed: 0, unknown: {}, lag_entries: 0, lag_seconds: 0, dead_letters: 0,
+    total: { ...numbers(0, inFlight), stored, accepted: stored + inFlight },
+  };
+}
+
 /** The answer to one GET, or null for a path that is not the API's. */
 export function answer(rows: RequestRecord[], url: URL, now: number): Answer | null {
   const params = url.searchParams;
@@ -224,6 +243,7 @@ export function answer(rows: RequestRecord[], url: URL, now: number): Answer | n
     const body = { base_url: "http://127.0.0.1:8001/v1", port: 8001, proxies: 1, demo: rows.length === 0, model, clients_required: false };
     return { status: 200, body };
   }
+  if (url.pathname === "/api/pipeline") return { status: 200, body: fakePipeline(rows, now) };
   if (url.pathname === "/api/system") return { status: 200, body: fakeSystem(rows, now) };
   const one = /^\/api\/requests\/([^/]+)$/.exec(url.pathname);
   if (one) {

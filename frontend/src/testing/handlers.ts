@@ -1,7 +1,7 @@
 /** The metrics API as msw handlers over given rows. */
 import { http, HttpResponse, type HttpHandler } from "msw";
 import { setupServer } from "msw/node";
-import type { RequestRecord } from "../lib/api-types.ts";
+import type { Pipeline, RequestRecord } from "../lib/api-types.ts";
 import { answer } from "./fake-api.ts";
 
 export function apiOver(rows: () => RequestRecord[]): HttpHandler {
@@ -11,6 +11,11 @@ export function apiOver(rows: () => RequestRecord[]): HttpHandler {
       ? HttpResponse.json(result.body as object, { status: result.status })
       : HttpResponse.json({ detail: "no such endpoint", code: "not_found" }, { status: 404 });
   });
+}
+
+/** The reconciliation as it is told; all else is left to the others. */
+export function apiPipeline(report: () => Pipeline): HttpHandler {
+  return http.get("*/api/pipeline", () => HttpResponse.json(report()));
 }
 
 /** The one question that the pages ask of GraphQL. */

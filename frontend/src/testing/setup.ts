@@ -1,4 +1,4 @@
-import { cleanup } from "@testing-library/preact";
+import { cleanup, configure } from "@testing-library/preact";
 import { afterAll, afterEach, beforeAll } from "vitest";
 import { backend } from "./handlers.ts";
 
@@ -16,6 +16,9 @@ globalThis.Path2D = class {
   closePath() {}
   addPath() {}
 } as unknown as typeof Path2D;
+
+/** What is waited for comes; how soon is the machine's business. */
+configure({ asyncUtilTimeout: 10_000 });
 
 beforeAll(() => backend.listen({ onUnhandledRequest: "error" }));
 afterEach(() => {

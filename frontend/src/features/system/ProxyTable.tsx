@@ -1,15 +1,11 @@
 import type { ProxyState } from "../../lib/api-types.ts";
 import * as fmt from "../../lib/fmt.ts";
 
-const COLUMNS: readonly { title: string; meaning: string; cell: (proxy: ProxyState, now: number) => string; bad?: (proxy: ProxyState) => boolean }[] = [
+const COLUMNS: readonly { title: string; meaning: string; cell: (proxy: ProxyState, now: number) => string}[] = [
   { title: "version", meaning: "Of the proxy", cell: (proxy) => proxy.version },
-  { title: "up for", meaning: "Since its start; the counters count from there", cell: (proxy, now) => fmt.duration(Math.max(0, Math.floor((now - proxy.started_at) / 1000) * 1000)) },
+  { title: "up for", meaning: "Since its start", cell: (proxy, now) => fmt.duration(Math.max(0, Math.floor((now - proxy.started_at) / 1000) * 1000)) },
   { title: "workers", meaning: "Worker processes", cell: (proxy) => fmt.exact(proxy.workers) },
   { title: "in flight / limit", meaning: "Requests being served, and how many may be", cell: (proxy) => `${fmt.exact(proxy.in_flight)} / ${fmt.exact(proxy.max_in_flight)}` },
-  { title: "accepted", meaning: "Requests let in", cell: (proxy) => fmt.exact(proxy.accepted) },
-  { title: "journaled", meaning: "Finished requests whose record is on disk", cell: (proxy) => fmt.exact(proxy.journaled) },
-  { title: "acknowledged", meaning: "Records that Redis has confirmed; of an earlier life of the proxy too", cell: (proxy) => fmt.exact(proxy.acknowledged) },
-  { title: "dropped", meaning: "Records lost because the journal was full or could not be written", cell: (proxy) => fmt.exact(proxy.dropped), bad: (proxy) => proxy.dropped > 0 },
 ];
 
 export function ProxyTable({ proxies, now }: { proxies: readonly ProxyState[]; now: number }) {
@@ -35,9 +31,8 @@ export function ProxyTable({ proxies, now }: { proxies: readonly ProxyState[]; n
               <th scope="row" className="h-8 max-w-60 pointer-coarse:h-11 truncate text-left font-medium" title={proxy.public_url ?? "listens on every address"}>
                 {proxy.proxy_id}
               </th>
-              {COLUMNS.map(({ title, cell, bad }) => (
-                <td key={title} className={`h-8 pl-4 text-right whitespace-nowrap ${bad?.(proxy) ? "text-bad" : ""}`}>
-                  {bad?.(proxy) && <span aria-hidden>✕ </span>}
+              {COLUMNS.map(({ title, cell }) => (
+                <td key={title} className="h-8 pl-4 text-right whitespace-nowrap">
                   {cell(proxy, now)}
                 </td>
               ))}

@@ -4,6 +4,7 @@ import { systemQuery } from "../../lib/queries.ts";
 import { ErrorNotice } from "../../ui/ErrorNotice.tsx";
 import { Skeleton } from "../../ui/Skeleton.tsx";
 import { Facts, Section } from "./Section.tsx";
+import { PipelinePanel } from "./PipelinePanel.tsx";
 import { ProxyTable } from "./ProxyTable.tsx";
 import { UpstreamPanel } from "./UpstreamPanel.tsx";
 import { serviceFacts, storageFacts, streamFacts } from "./facts.ts";
@@ -34,6 +35,9 @@ export default function SystemPage() {
             <Section title="Proxies" verdict={proxiesVerdict(state)}>
               {state.proxies && state.proxies.length > 0 && <ProxyTable proxies={state.proxies} now={state.now} />}
             </Section>
+          </div>
+          <div className="min-w-0 tablet:col-span-2 wide:col-span-3">
+            <PipelinePanel />
           </div>
           <Section title="Stream" verdict={streamVerdict(state)}>
             <Facts facts={streamFacts(state)} />
