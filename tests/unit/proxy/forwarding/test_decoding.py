@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tracemalloc
 import zlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import brotli
 import pytest
@@ -36,7 +36,9 @@ def raw_deflate(data: bytes) -> bytes:
 
 
 def brotli_fast(data: bytes) -> bytes:
-    return bytes(brotli.compress(data, quality=5))
+    compress: Any = brotli.compress
+    packed: bytes = compress(data, quality=5)
+    return packed
 
 
 def flushed(data: bytes) -> bytes:
