@@ -161,6 +161,22 @@ async def test_a_migration_that_fails_leaves_nothing_behind(path: Path) -> None:
     connection.close()
 
 
+async def test_an_older_schema_is_brought_up_to_date_and_keeps_what_it_holds(path: Path) -> None:
+    """Of each step that there was: the database as that version left it."""
+    steps = migrations()
+    for older in range(1, len(steps)):
+        place = path.with_name(f"weir-{older}.db")
+        connection = open_writer(place, dict(list(steps.items())[:older]))
+        connection.execute("insert into names (name) values ('ada')")
+        connection.close()
+        store = SqliteStore.open(place)
+        await store.add([make_event(user="ada", started_at=MOMENT + i) for i in range(3)])
+        await check_sums(store, 3)
+        names = store._writing._connection.execute("select count(*) from names where name = 'ada'")
+        assert names.fetchone() == (1,)
+        await store.close()
+
+
 async def test_what_was_not_checkpointed_is_there_after_a_crash(tmp_path: Path, path: Path) -> None:
     """The files as SIGKILL leaves them: the newest records are in the -wal file only."""
     store = SqliteStore.open(path)

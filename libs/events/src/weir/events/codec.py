@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from weir.events.request_event import SCHEMA_VERSION, RequestEvent
+from weir.events.request_event import FIRST_SCHEMA_VERSION, SCHEMA_VERSION, RequestEvent
 
 
 class UndecodableEventError(ValueError):
@@ -12,7 +12,7 @@ class UndecodableEventError(ValueError):
 
 
 class _Version(msgspec.Struct):
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_SCHEMA_VERSION
 
 
 _encoder = msgspec.json.Encoder()
@@ -26,7 +26,8 @@ def encode(event: RequestEvent) -> bytes:
 
 
 def decode(data: bytes) -> RequestEvent:
-    """Read an event. Unknown fields, which a newer proxy of the same schema may send, are skipped.
+    """Read an event of this schema version or one before. Unknown fields, which a newer proxy may send, are
+    skipped; absent ones, which an older proxy did not know, have their default.
 
     Raises:
         UndecodableEventError: not JSON, a field missing or of the wrong type, or an unknown schema version.
@@ -35,7 +36,7 @@ def decode(data: bytes) -> RequestEvent:
         event = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UndecodableEventError(_reason(data, error)) from None
-    if event.schema_version != SCHEMA_VERSION:
+    if not FIRST_SCHEMA_VERSION <= event.schema_version <= SCHEMA_VERSION:
         raise UndecodableEventError(_unknown_version(event.schema_version))
     return event
 
@@ -45,9 +46,13 @@ def _reason(data: bytes, error: Exception) -> str:
     try:
         version = _version_decoder.decode(data).schema_version
     except (msgspec.DecodeError, UnicodeDecodeError):
-        version = SCHEMA_VERSION
-    return str(error) if version == SCHEMA_VERSION else _unknown_version(version)
+        return str(error)
+    known = FIRST_SCHEMA_VERSION <= version <= SCHEMA_VERSION
+    return str(error) if known else _unknown_version(version)
 
 
 def _unknown_version(version: int) -> str:
-    return f"schema_version {version} is unknown here (this reader knows {SCHEMA_VERSION})"
+    return (
+        f"schema_version {version} is unknown here (this reader knows {FIRST_SCHEMA_VERSION} to "
+        f"{SCHEMA_VERSION}): a newer proxy wrote it; upgrade the metrics API and replay it"
+    )

@@ -8,6 +8,10 @@ from typing import Annotated, Any, Final
 import msgspec
 
 SCHEMA_VERSION: Final = 1
+"""Of what is written. A field that is added, and may be absent, does not change it. What an older reader
+would misunderstand does: a field that means something else or goes, a new value of an enumeration."""
+FIRST_SCHEMA_VERSION: Final = 1
+"""What a record that tells no version is of, for ever."""
 MAX_TEXT: Final = 256
 """Longest text, in characters, of any free field that has no bound of its own."""
 MAX_ERROR_MESSAGE: Final = 500
@@ -71,7 +75,7 @@ class RequestEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     endpoint: str
     """The operation, such as `chat.completions`."""
     outcome: Outcome
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = FIRST_SCHEMA_VERSION
     journal: str | None = None
     """The journal that it was written to, or would have been: the proxy's boot id, a dash, a number."""
     sequence: Count | None = None
