@@ -30,6 +30,7 @@ from weir.metrics_api.storage.postgres.connections import Readers, Writer, conne
 from weir.metrics_api.storage.postgres.opening import prepare
 from weir.metrics_api.storage.postgres.partitions import Month, month_of
 from weir.metrics_api.storage.queries import query
+from weir.metrics_api.storage.rollup_tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -285,7 +286,7 @@ async def test_how_far_was_merged_is_known_to_whoever_merges_next(
         await compact(writer, LATER)
         await writer.close()
     positions = {row[0]: row[1] for row in await connection.fetch("select merged, until from compaction")}
-    assert set(positions) == {*(f"rollup_{level}" for level in LEVELS), "metrics_5s", "metrics_1m"}
+    assert set(positions) == {*TABLES, "metrics_5s", "metrics_1m"}
     assert all(LATER - 2 * 86400 < until < LATER for until in positions.values())
 
     far_later = LATER + 2 * LOOK_BACK_SECONDS

@@ -7,6 +7,7 @@ import pytest
 from tests.support.builders import MOMENT, make_event
 from tests.support.traffic import event as plausible
 
+from weir.metrics_api.metrics.histogram import Histogram
 from weir.metrics_api.metrics.measure import Cell, Distributions
 from weir.metrics_api.metrics.rollup import dimensions_of, measure
 from weir.metrics_api.metrics.snapshot import Totals
@@ -200,3 +201,34 @@ async def test_old_buckets_go_a_few_at_a_time_and_totals_stay(store: Store) -> N
     assert stored.totals["production"].requests_2xx == 20
     hours = await store.rollups(RollupQuestion((EVER["1h"],)))
     assert sum(answer.cell.sums.requests for answer in hours) == 20
+
+
+@pytest.mark.parametrize("group_by", [("model", "outcome"), ("outcome", "upstream")])
+async def test_a_stretch_of_hours_is_the_sum_of_its_requests(store: Store, group_by: tuple[str, ...]) -> None:
+    """Whichever tables are read for it: hours at its ends and wider buckets between them, or hours alone."""
+    start = FROM // 86400 * 86400
+    source = random.Random(5)  # noqa: S311 - made-up traffic
+    events = [plausible((start + source.randrange(86400)) * SECOND + i, source) for i in range(300)]
+    for first in range(0, len(events), 90):
+        await store.add(events[first : first + 90])
+    segment = Segment("1h", start + 4 * 3600, start + 21 * 3600)
+    answers = await store.rollups(
+        RollupQuestion((segment,), group_by=group_by, distributions=("latency",), completed_times=True)
+    )
+    inside = [e for e in events if segment.start <= e.started_at / SECOND < segment.end]
+    cells = expected(inside, group_by)
+    assert {answer.group: answer.cell.sums for answer in answers} == {g: c.sums for g, c in cells.items()}
+    outcome = group_by.index("outcome")
+    for answer in answers:
+        times = (
+            cells[answer.group].distributions.latency if answer.group[outcome] == "completed" else Histogram()
+        )
+        assert answer.cell.distributions.latency == times
+
+
+async def test_old_minutes_go_from_brief_tables_too(store: Store) -> None:
+    await store.add([make_event(started_at=(FROM + i * 60) * SECOND) for i in range(10)])
+    assert await store.expire("1m", FROM + 300, at_most=100) == 5
+    for group_by in ((), ("project",)):
+        answers = await store.rollups(RollupQuestion((EVER["1m"],), group_by=group_by))
+        assert sum(answer.cell.sums.requests for answer in answers) == 5

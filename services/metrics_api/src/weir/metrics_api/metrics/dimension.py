@@ -34,8 +34,14 @@ class Dimensions(NamedTuple):
             api_key_id=OTHER if self.api_key_id is not None else None,
         )
 
+    def brief(self) -> Dimensions:
+        """What is left of it in brief roll-ups."""
+        return self._replace(tenant="", project=None, api_key_id=None, upstream=None, stream=None)
+
 
 NAMES: Final[tuple[str, ...]] = Dimensions._fields
+BRIEF: Final = frozenset({"provider", "variant", "endpoint", "model", "outcome", "status_code"})
+"""What brief roll-ups tell apart."""
 
 
 def status_class(status_code: int | None) -> str | None:

@@ -52,6 +52,7 @@ async def series(store: Store, question: SeriesQuestion, retention: Mapping[Leve
         slots=(origin, step),
         distributions=tuple(kept),
         level=level_for(step),
+        completed_times=_timed(question) is not None,
     )
     groups = _largest(_by_group(sums, question, points))
     return {
@@ -67,9 +68,14 @@ async def series(store: Store, question: SeriesQuestion, retention: Mapping[Leve
     }
 
 
+def _timed(question: SeriesQuestion) -> frozenset[str] | None:
+    """The outcomes whose times count; None for all."""
+    return None if question.wanted.outcome or question.by == "outcome" else COMPLETED_ONLY
+
+
 def _by_group(sums: Sums, question: SeriesQuestion, points: int) -> dict[str | None, dict[int, Aggregate]]:
     """Aggregates by group and point; without grouping the one group is there even when it is empty."""
-    timed = None if question.wanted.outcome or question.by == "outcome" else COMPLETED_ONLY
+    timed = _timed(question)
     found: dict[str | None, dict[int, Aggregate]] = {} if question.by else {ALL: {}}
     for answer in sums.answers:
         outcome, *rest = answer.group

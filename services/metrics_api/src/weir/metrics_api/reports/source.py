@@ -42,6 +42,7 @@ class Source(Protocol):
         distributions: Sequence[str] = (),
         level: Level | None = None,
         coarsest: Level = "1d",
+        completed_times: bool = False,
     ) -> Sums: ...
 
 
@@ -70,11 +71,19 @@ class RollupSource:
         distributions: Sequence[str] = (),
         level: Level | None = None,
         coarsest: Level = "1d",
+        completed_times: bool = False,
     ) -> Sums:
         """From buckets of `level` alone, if given; else from the fewest that cover the window exactly."""
         parts = self._segments(window, level, coarsest)
         answers = await self.store.rollups(
-            RollupQuestion(parts, self.wanted, tuple(group_by), slots, tuple(distributions))
+            RollupQuestion(
+                parts,
+                self.wanted,
+                tuple(group_by),
+                slots,
+                tuple(distributions),
+                completed_times=completed_times,
+            )
         )
         coarsest = max(parts, key=lambda part: SECONDS[part.level]).level
         return Sums(answers, f"rollup_{coarsest}", complete=True, start=parts[0].start * 1000)
@@ -100,6 +109,7 @@ class RowSource:
         distributions: Sequence[str] = (),
         level: Level | None = None,  # noqa: ARG002 - rows have no buckets
         coarsest: Level = "1d",  # noqa: ARG002 - rows have no buckets
+        completed_times: bool = False,  # noqa: ARG002 - rows are bounded anyway
     ) -> Sums:
         question = RowQuestion(window, MOST_ROWS, self.wanted, tuple(group_by), slots, tuple(distributions))
         answers = await self.store.row_sums(question)

@@ -45,8 +45,12 @@ async def summary(
     length = window.end - window.start
     before = Window(max(0, window.start - length), window.start)
     now, then, strips, last = await asyncio.gather(
-        source.sums(window, _group_by(by), distributions=_TIMES),
-        source.sums(before, _group_by(None), distributions=_TIMES),
+        source.sums(
+            window, _group_by(by), distributions=_TIMES, completed_times=_timed(question) is not None
+        ),
+        source.sums(
+            before, _group_by(None), distributions=_TIMES, completed_times=_timed(question) is not None
+        ),
         _strips(source, question),
         store.last_request_at(question.wanted),
     )
@@ -71,8 +75,13 @@ def _group_by(by: str | None) -> tuple[str, ...]:
     return ("outcome", "status_code", "provider", *((by,) if by else ()))
 
 
+def _timed(question: SummaryQuestion) -> frozenset[str] | None:
+    """The outcomes whose times count; None for all."""
+    return None if question.wanted.outcome or question.by == "outcome" else COMPLETED_ONLY
+
+
 def _by_group(sums: Sums, question: SummaryQuestion) -> dict[Group, Aggregate]:
-    timed = None if question.wanted.outcome or question.by == "outcome" else COMPLETED_ONLY
+    timed = _timed(question)
     found: dict[Group, Aggregate] = {}
     for answer in sums.answers:
         outcome, status_code, provider, *rest = answer.group

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
@@ -12,6 +13,7 @@ from weir.metrics_api.metrics.measure import total
 from weir.metrics_api.metrics.snapshot import NO_TOTALS, Totals, deltas
 from weir.metrics_api.storage.port import SECONDS
 from weir.metrics_api.storage.position import BUCKET_BITS
+from weir.metrics_api.storage.rollup_tables import BRIEF_SECONDS, LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,10 +23,8 @@ if TYPE_CHECKING:
     from weir.metrics_api.metrics.measure import Cell
     from weir.metrics_api.metrics.rollup import Cells
     from weir.metrics_api.metrics.snapshot import Delta
-    from weir.metrics_api.storage.port import Level, SnapshotLevel
+    from weir.metrics_api.storage.port import SnapshotLevel
 
-LEVELS: Final[tuple[Level, ...]] = ("5s", "1m", "1h", "1d")
-"""Finest first. Their places are the levels of PostgreSQL's staged_cells."""
 SNAPSHOT_LEVELS: Final[tuple[SnapshotLevel, ...]] = ("5s", "1m")
 Histograms = tuple[bytes | None, ...]
 _DIMENSIONS: Final = (1 << BUCKET_BITS) - 1
@@ -48,27 +48,44 @@ def snapshot_sums(cells: Cells) -> SnapshotSums:
     return SnapshotSums({"5s": by_bucket, "1m": by_minute}, dict(sorted(totals.items())))
 
 
-def rollups(cells: Cells, ids: Mapping[Dimensions, int]) -> dict[Level, dict[int, Cell]]:
-    """Roll-up rows of every level by their ids. Combinations that are no longer counted apart share one."""
-    groups: dict[int, list[Cell]] = {}
-    for (bucket, dimensions), cell in cells.items():
-        groups.setdefault(bucket << BUCKET_BITS | ids[dimensions], []).append(cell)
-    finer = {place: total(group) for place, group in groups.items()}
-    found: dict[Level, dict[int, Cell]] = {"5s": finer}
-    for level in LEVELS[1:]:
-        finer = found[level] = _coarser(finer, SECONDS[level])
+def rollups(cells: Cells, ids: Mapping[Dimensions, int]) -> dict[str, dict[int, Cell]]:
+    """Rows of every roll-up table by their ids. Combinations that are no longer counted apart share one."""
+    combinations = {dimensions for _, dimensions in cells}
+    brief = {ids[dimensions]: ids[dimensions.brief()] for dimensions in combinations}
+    finest = _total(
+        (bucket << BUCKET_BITS | ids[dimensions], cell) for (bucket, dimensions), cell in cells.items()
+    )
+    found = _levels("rollup_5s", finest, {f"rollup_{level}": SECONDS[level] for level in LEVELS[1:]})
+    minutes = found["rollup_1m"]
+    of_few = _total(
+        (place >> BUCKET_BITS << BUCKET_BITS | brief[place & _DIMENSIONS], cell)
+        for place, cell in minutes.items()
+    )
+    wider = {f"rollup_{level}_brief": seconds for level, seconds in BRIEF_SECONDS.items() if level != "1m"}
+    return found | _levels("rollup_1m_brief", of_few, wider)
+
+
+def _levels(table: str, finest: dict[int, Cell], wider: Mapping[str, int]) -> dict[str, dict[int, Cell]]:
+    """The finest buckets in their table, and each table of wider ones made of the one before."""
+    found = {table: finest}
+    finer = finest
+    for coarser, seconds in wider.items():
+        finer = found[coarser] = _total(
+            (_bucket_around(place, seconds), cell) for place, cell in finer.items()
+        )
     return found
 
 
-def _coarser(cells: Mapping[int, Cell], step: int) -> dict[int, Cell]:
-    groups: dict[int, list[Cell]] = {}
-    for place, cell in cells.items():
-        bucket = place >> BUCKET_BITS
-        wider = bucket - bucket % step << BUCKET_BITS | place & _DIMENSIONS
-        if wider in groups:
-            groups[wider].append(cell)
-        else:
-            groups[wider] = [cell]
+def _bucket_around(place: int, seconds: int) -> int:
+    bucket = place >> BUCKET_BITS
+    return bucket - bucket % seconds << BUCKET_BITS | place & _DIMENSIONS
+
+
+def _total(rows: Iterable[tuple[int, Cell]]) -> dict[int, Cell]:
+    """Rows of the same id added up."""
+    groups: defaultdict[int, list[Cell]] = defaultdict(list)
+    for place, cell in rows:
+        groups[place].append(cell)
     return {place: total(group) for place, group in groups.items()}
 
 

@@ -110,6 +110,8 @@ class RollupQuestion:
     """(origin, width) in seconds: the slot of a bucket is how many widths it starts after the origin."""
     distributions: tuple[str, ...] = ()
     """Which histograms to merge; the others come back empty."""
+    completed_times: bool = False
+    """Leave the histograms of requests that did not complete empty, too: most cells are theirs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,12 @@ create table rollup_1d (
   primary key (id, shard)
 ) with (fillfactor = 80);
 
+-- The same with fewer dimensions (storage/rollup_tables.py): what is asked most, in a fraction of the rows.
+create table rollup_1m_brief (like rollup_1m including all) with (fillfactor = 80);
+create table rollup_1h_brief (like rollup_1h including all) with (fillfactor = 80);
+create table rollup_6h_brief (like rollup_1h including all) with (fillfactor = 80);
+create table rollup_1d_brief (like rollup_1d including all) with (fillfactor = 80);
+
 -- MetricSnapshots: what happened in a bucket (s since the epoch), per variant and shard, and the newest gauges in it.
 create table metrics_5s (
   bucket bigint not null,

@@ -185,6 +185,103 @@ create table rollup_1d (
   tokens_per_second blob
 ) strict;
 
+-- The same with fewer dimensions (storage/rollup_tables.py): what is asked most, in a fraction of the rows.
+create table rollup_1m_brief (
+  id integer primary key,
+  requests integer not null,
+  retries integer not null,
+  usage_reported integer not null,
+  prompt_tokens integer not null,
+  prompt_tokens_n integer not null,
+  completion_tokens integer not null,
+  completion_tokens_n integer not null,
+  cache_read_tokens integer not null,
+  cache_read_tokens_n integer not null,
+  cache_write_tokens integer not null,
+  cache_write_tokens_n integer not null,
+  reasoning_tokens integer not null,
+  reasoning_tokens_n integer not null,
+  request_bytes integer not null,
+  request_bytes_n integer not null,
+  response_bytes integer not null,
+  response_bytes_n integer not null,
+  latency blob,
+  ttft blob,
+  tokens_per_second blob
+) strict;
+
+create table rollup_1h_brief (
+  id integer primary key,
+  requests integer not null,
+  retries integer not null,
+  usage_reported integer not null,
+  prompt_tokens integer not null,
+  prompt_tokens_n integer not null,
+  completion_tokens integer not null,
+  completion_tokens_n integer not null,
+  cache_read_tokens integer not null,
+  cache_read_tokens_n integer not null,
+  cache_write_tokens integer not null,
+  cache_write_tokens_n integer not null,
+  reasoning_tokens integer not null,
+  reasoning_tokens_n integer not null,
+  request_bytes integer not null,
+  request_bytes_n integer not null,
+  response_bytes integer not null,
+  response_bytes_n integer not null,
+  latency blob,
+  ttft blob,
+  tokens_per_second blob
+) strict;
+
+create table rollup_6h_brief (
+  id integer primary key,
+  requests integer not null,
+  retries integer not null,
+  usage_reported integer not null,
+  prompt_tokens integer not null,
+  prompt_tokens_n integer not null,
+  completion_tokens integer not null,
+  completion_tokens_n integer not null,
+  cache_read_tokens integer not null,
+  cache_read_tokens_n integer not null,
+  cache_write_tokens integer not null,
+  cache_write_tokens_n integer not null,
+  reasoning_tokens integer not null,
+  reasoning_tokens_n integer not null,
+  request_bytes integer not null,
+  request_bytes_n integer not null,
+  response_bytes integer not null,
+  response_bytes_n integer not null,
+  latency blob,
+  ttft blob,
+  tokens_per_second blob
+) strict;
+
+create table rollup_1d_brief (
+  id integer primary key,
+  requests integer not null,
+  retries integer not null,
+  usage_reported integer not null,
+  prompt_tokens integer not null,
+  prompt_tokens_n integer not null,
+  completion_tokens integer not null,
+  completion_tokens_n integer not null,
+  cache_read_tokens integer not null,
+  cache_read_tokens_n integer not null,
+  cache_write_tokens integer not null,
+  cache_write_tokens_n integer not null,
+  reasoning_tokens integer not null,
+  reasoning_tokens_n integer not null,
+  request_bytes integer not null,
+  request_bytes_n integer not null,
+  response_bytes integer not null,
+  response_bytes_n integer not null,
+  latency blob,
+  ttft blob,
+  tokens_per_second blob
+) strict;
+
 -- MetricSnapshots: what happened in a bucket (s since the epoch), per variant, and the newest gauges in it.
 create table metrics_5s (
   bucket integer not null,

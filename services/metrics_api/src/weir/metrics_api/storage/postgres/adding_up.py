@@ -8,23 +8,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from weir.metrics_api.metrics import dimension, histogram
 from weir.metrics_api.metrics.dimension import PRODUCTION
 from weir.metrics_api.metrics.histogram import Histogram
 from weir.metrics_api.metrics.measure import Cell, Distributions, Sums
 from weir.metrics_api.metrics.snapshot import Totals
-from weir.metrics_api.storage import filtering
+from weir.metrics_api.storage import filtering, rollup_sql
 from weir.metrics_api.storage.batch_sums import percentiles
 from weir.metrics_api.storage.port import RollupAnswer, Snapshots, StoredSnapshot
-from weir.metrics_api.storage.position import BUCKET_BITS, first_of
+from weir.metrics_api.storage.position import first_of
 from weir.metrics_api.storage.postgres.snapshot_shards import merged_shards
 from weir.metrics_api.storage.queries import query
 from weir.metrics_api.storage.request_row import OUTCOMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from weir.metrics_api.storage.port import RollupQuestion, RowQuestion, Segment, SnapshotLevel
+    from weir.metrics_api.storage.port import RollupQuestion, RowQuestion, SnapshotLevel
     from weir.metrics_api.storage.postgres.driver import Connection, Record
 
 _SUMS: Final = len(Sums._fields)
@@ -55,23 +54,15 @@ _AFTER_TOTALS: Final = 14
 async def rollups(connection: Connection, question: RollupQuestion) -> list[RollupAnswer]:
     if not question.segments:
         return []
-    groups = [name for name in question.group_by if name in dimension.NAMES]
-    kept = [name for name in Distributions._fields if name in question.distributions]
     slot, slot_values = _slot(question.slot, "r.bucket")
-    conditions, values = filtering.dimensions(question.filter)
-    text = query(
-        "rollups",
-        "postgres",
-        slot=slot,
-        distributions="".join(f"array_agg(r.{name}),\n  " for name in kept),
-        groups=", ".join(f"d.{name}" for name in groups) or "null",
-        segments="\nunion all\n".join(_segment_sql(segment, kept) for segment in question.segments),
-        filter=f"true{conditions}",
-        group_by=", ".join(["1", *(f"d.{name}" for name in groups)]),
-    )
-    bounds = [bound for segment in question.segments for bound in _bounds(segment)]
-    rows = await connection.fetch(text, *slot_values, *bounds, *values)
-    return await asyncio.to_thread(_answers, rows, kept, len(groups), histogram.merge)
+    sums, distributions, columns = rollup_sql.asked(question, slot, slot_values, "postgres")
+    if distributions is None:
+        rows = await connection.fetch(sums[0], *sums[1])
+        return rollup_sql.answers(map(tuple, rows), (), columns)
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        rows = await connection.fetch(sums[0], *sums[1])
+        times = await connection.fetch(distributions[0], *distributions[1])
+    return await asyncio.to_thread(rollup_sql.answers, list(map(tuple, rows)), map(tuple, times), columns)
 
 
 async def row_sums(connection: Connection, question: RowQuestion) -> list[RollupAnswer]:
@@ -92,7 +83,7 @@ async def row_sums(connection: Connection, question: RowQuestion) -> list[Rollup
     )
     bounds = (first_of(question.window.start), first_of(question.window.end))
     found = await connection.fetch(text, *slot_values, *bounds, *values, question.at_most)
-    answers = await asyncio.to_thread(_answers, found, kept, len(groups), _histogram_of)
+    answers = await asyncio.to_thread(_answers, found, kept, len(groups))
     return [_row_answer(answer, question.group_by) for answer in answers]
 
 
@@ -110,34 +101,16 @@ def _slot(slot: tuple[float, float] | None, moment: str) -> tuple[str, list[floa
     return f"cast(trunc(({moment} - ?::float8) / ?::float8) as bigint)", [float(part) for part in slot]
 
 
-def _segment_sql(segment: Segment, distributions: list[str]) -> str:
-    text = query(
-        "rollup_segment",
-        table=f"rollup_{segment.level}",
-        distributions="".join(f",\n  {name}" for name in distributions),
-    )
-    return f"({text})"
-
-
-def _bounds(segment: Segment) -> tuple[int, int]:
-    return segment.start << BUCKET_BITS, segment.end << BUCKET_BITS
-
-
-def _answers(
-    rows: Sequence[Record],
-    kept: Sequence[str],
-    groups: int,
-    total: Callable[[Iterable[Any]], Histogram],
-) -> list[RollupAnswer]:
+def _answers(rows: Sequence[Record], kept: Sequence[str], groups: int) -> list[RollupAnswer]:
     after_sums = 1 + _SUMS
-    after_histograms = after_sums + len(kept)
-    answers: list[RollupAnswer] = []
+    after_values = after_sums + len(kept)
+    found: list[RollupAnswer] = []
     for row in rows:
-        columns = zip(kept, row[after_sums:after_histograms], strict=True)
-        distributions = Distributions(**{name: total(column) for name, column in columns})
-        group = tuple(row[after_histograms : after_histograms + groups])
-        answers.append(RollupAnswer(row[0], group, Cell(Sums(*row[1:after_sums]), distributions)))
-    return answers
+        columns = zip(kept, row[after_sums:after_values], strict=True)
+        distributions = Distributions(**{name: _histogram_of(column) for name, column in columns})
+        group = tuple(row[after_values : after_values + groups])
+        found.append(RollupAnswer(row[0], group, Cell(Sums(*row[1:after_sums]), distributions)))
+    return found
 
 
 def _histogram_of(values: Iterable[float | None]) -> Histogram:

@@ -19,11 +19,12 @@ from weir.metrics_api.storage.position import BUCKET_BITS
 from weir.metrics_api.storage.postgres import texts
 from weir.metrics_api.storage.postgres.snapshot_shards import merged_shards
 from weir.metrics_api.storage.queries import query
+from weir.metrics_api.storage.rollup_tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from weir.metrics_api.storage.port import Level, SnapshotLevel
+    from weir.metrics_api.storage.port import SnapshotLevel
     from weir.metrics_api.storage.postgres.connections import Writer
     from weir.metrics_api.storage.postgres.driver import Connection, Record
 
@@ -36,7 +37,6 @@ SETTLED_SECONDS: Final = 600
 """Buckets are left alone for so long after their end: most late records have come by then."""
 LOOK_BACK_SECONDS: Final = 86400
 """How far back is looked again for records that came later still."""
-_LEVELS: Final[tuple[Level, ...]] = ("5s", "1m", "1h", "1d")
 _SNAPSHOT_LEVELS: Final[tuple[SnapshotLevel, ...]] = ("5s", "1m")
 
 
@@ -47,8 +47,8 @@ async def compact(writer: Writer, now: int | None = None) -> None:
     of the history again.
     """
     moment = int(time.time()) if now is None else now
-    for level in _LEVELS:
-        await _merge(writer, f"rollup_{level}", moment - SECONDS[level], _merge_cells)
+    for table, seconds in TABLES.items():
+        await _merge(writer, table, moment - seconds, _merge_cells)
     for level in _SNAPSHOT_LEVELS:
         await _merge(writer, f"metrics_{level}", moment - SECONDS[level], _merge_snapshots)
 

@@ -38,11 +38,12 @@ def draft(events: Sequence[RequestEvent]) -> Draft:
     for event in events:
         unique.setdefault(key(event), event)
     ordered = dict(sorted(unique.items()))
+    combinations = {dimensions_from(raw) for raw in set(map(raw_dimensions, events))}
     return Draft(
         ordered,
         set().union(*map(texts_of, events)),
         {month_of(request_id) for request_id in ordered},
-        {dimensions_from(raw) for raw in set(map(raw_dimensions, events))},
+        combinations | {dimensions.brief() for dimensions in combinations},
     )
 
 

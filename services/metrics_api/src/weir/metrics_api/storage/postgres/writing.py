@@ -13,7 +13,6 @@ from weir.metrics_api.metrics.snapshot import NO_TOTALS
 from weir.metrics_api.storage import request_row
 from weir.metrics_api.storage.accounting import account_rows, counted
 from weir.metrics_api.storage.batch_sums import (
-    LEVELS,
     SNAPSHOT_LEVELS,
     numbers,
     rollups,
@@ -27,6 +26,7 @@ from weir.metrics_api.storage.postgres import texts
 from weir.metrics_api.storage.postgres.dictionary import Combinations, Names
 from weir.metrics_api.storage.postgres.partitions import Partitions
 from weir.metrics_api.storage.queries import query
+from weir.metrics_api.storage.rollup_tables import TABLES, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,12 +122,17 @@ async def note_settled(connection: Connection, _shard: int, stream: str, entry: 
 async def expire(connection: Connection, _shard: int, level: Level, before: int, at_most: int) -> int:
     """Delete old buckets; how many roll-up rows."""
     async with connection.transaction():
-        done = await connection.execute(
-            query("expire_rollup", "postgres", table=f"rollup_{level}"), before << BUCKET_BITS, at_most
-        )
+        deleted = [
+            _count(
+                await connection.execute(
+                    query("expire_rollup", "postgres", table=table), before << BUCKET_BITS, at_most
+                )
+            )
+            for table in tables_of(level)
+        ]
         if level in SNAPSHOT_LEVELS:
             await connection.execute(query("expire_snapshots", "postgres", table=f"metrics_{level}"), before)
-    return _count(done)
+    return max(deleted)
 
 
 def _count(done: str) -> int:
@@ -153,14 +158,12 @@ async def _add_rows(
 
 
 async def _add_sums(connection: Connection, shard: int, cells: Cells, ids: Mapping[Dimensions, int]) -> None:
-    levels = await asyncio.to_thread(rollups, cells, ids)
-    known: dict[Level, dict[int, Histograms]] = {
-        level: await _stored(connection, shard, level, levels[level]) for level in LEVELS
-    }
-    staged = await asyncio.to_thread(_staged, shard, levels, known)
+    found = await asyncio.to_thread(rollups, cells, ids)
+    known = {table: await _stored(connection, shard, table, found[table]) for table in found}
+    staged = await asyncio.to_thread(_staged, shard, found, known)
     await connection.copy_records_to_table("staged_cells", records=staged)
-    for place, level in enumerate(LEVELS):
-        await connection.execute(query("rollup_add", "postgres", table=f"rollup_{level}"), place)
+    for place, table in enumerate(TABLES):
+        await connection.execute(query("rollup_add", "postgres", table=table), place)
     sums = await asyncio.to_thread(snapshot_sums, cells)
     for level, found in sums.buckets.items():
         await _add_deltas(connection, shard, f"metrics_{level}", found)
@@ -168,21 +171,21 @@ async def _add_sums(connection: Connection, shard: int, cells: Cells, ids: Mappi
 
 
 async def _stored(
-    connection: Connection, shard: int, level: Level, cells: Mapping[int, Cell]
+    connection: Connection, shard: int, table: str, cells: Mapping[int, Cell]
 ) -> dict[int, Histograms]:
     """The histograms that are there already, by roll-up id."""
-    text = query("rollup_histograms", "postgres", table=f"rollup_{level}")
+    text = query("rollup_histograms", "postgres", table=table)
     return {row[0]: tuple(row)[1:] for row in await connection.fetch(text, shard, list(cells))}
 
 
 def _staged(
-    shard: int, levels: Mapping[Level, Mapping[int, Cell]], known: Mapping[Level, Mapping[int, Histograms]]
+    shard: int, found: Mapping[str, Mapping[int, Cell]], known: Mapping[str, Mapping[int, Histograms]]
 ) -> list[tuple[Any, ...]]:
     """Rows of staged_cells: sums to add, histograms that hold what was there."""
     return [
-        (place, key, shard, *numbers(cell, known[level].get(key)))
-        for place, level in enumerate(LEVELS)
-        for key, cell in levels[level].items()
+        (place, key, shard, *numbers(cell, known[table].get(key)))
+        for place, table in enumerate(TABLES)
+        for key, cell in found[table].items()
     ]
 
 

@@ -17,6 +17,6 @@ select
   request_bytes,
   request_bytes_n,
   response_bytes,
-  response_bytes_n{distributions}
+  response_bytes_n
 from {table}
 where id >= ? and id < ?

@@ -10,12 +10,11 @@ from uuid import UUID
 import orjson
 
 from weir.events.stream import StreamId
-from weir.metrics_api.metrics import dimension
 from weir.metrics_api.metrics.dimension import PRODUCTION
 from weir.metrics_api.metrics.histogram import Histogram
 from weir.metrics_api.metrics.measure import Cell, Distributions, Sums
 from weir.metrics_api.metrics.snapshot import Totals
-from weir.metrics_api.storage import filtering
+from weir.metrics_api.storage import filtering, rollup_sql
 from weir.metrics_api.storage.accounting import from_rows
 from weir.metrics_api.storage.port import Page, RollupAnswer, Snapshots, StoredSize, StoredSnapshot
 from weir.metrics_api.storage.position import BUCKET_BITS, first_of, started_at
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
         Filter,
         RollupQuestion,
         RowQuestion,
-        Segment,
         SnapshotLevel,
         Window,
     )
@@ -123,24 +121,18 @@ def last_request_at(connection: sqlite3.Connection, wanted: Filter) -> int | Non
 def rollups(connection: sqlite3.Connection, question: RollupQuestion) -> list[RollupAnswer]:
     if not question.segments:
         return []
-    groups = [name for name in question.group_by if name in dimension.NAMES]
-    kept = [name for name in Distributions._fields if name in question.distributions]
-    slot, slot_values = "0", []
+    slot, slot_values = "0", ()
     if question.slot is not None:
-        slot, slot_values = "cast((r.bucket - ?) / ? as integer)", [*question.slot]
-    conditions, values = filtering.dimensions(question.filter)
-    text = query(
-        "rollups",
-        slot=slot,
-        distributions="".join(f"histogram_sum(r.{name}),\n  " for name in kept),
-        groups=", ".join(f"d.{name}" for name in groups) or "null",
-        segments="\nunion all\n".join(_segment_sql(segment, kept) for segment in question.segments),
-        filter=f"true{conditions}",
-        group_by=", ".join(["1", *(f"d.{name}" for name in groups)]),
-    )
-    bounds = [bound for segment in question.segments for bound in _bounds(segment)]
-    rows = connection.execute(text, (*slot_values, *bounds, *values)).fetchall()
-    return [_answer(row, kept, len(groups)) for row in rows]
+        slot, slot_values = "cast((r.bucket - ?) / ? as integer)", question.slot
+    sums, distributions, columns = rollup_sql.asked(question, slot, slot_values, "sqlite")
+    if distributions is None:
+        return rollup_sql.answers(connection.execute(*sums), (), columns)
+    connection.execute("begin")
+    try:
+        rows = connection.execute(*sums).fetchall()
+        return rollup_sql.answers(rows, connection.execute(*distributions), columns)
+    finally:
+        connection.execute("rollback")
 
 
 def row_sums(connection: sqlite3.Connection, question: RowQuestion) -> list[RollupAnswer]:
@@ -214,18 +206,6 @@ def _files(connection: sqlite3.Connection) -> list[Path]:
 
 def check(connection: sqlite3.Connection) -> None:
     connection.execute(query("last_request", filter=""), (0,)).fetchone()
-
-
-def _segment_sql(segment: Segment, distributions: list[str]) -> str:
-    return query(
-        "rollup_segment",
-        table=f"rollup_{segment.level}",
-        distributions="".join(f",\n  {name}" for name in distributions),
-    )
-
-
-def _bounds(segment: Segment) -> tuple[int, int]:
-    return segment.start << BUCKET_BITS, segment.end << BUCKET_BITS
 
 
 def _answer(row: tuple[Any, ...], kept: list[str], groups: int) -> RollupAnswer:

@@ -10,7 +10,6 @@ from weir.metrics_api.metrics import histogram
 def register(connection: sqlite3.Connection) -> None:
     """Make the functions known to a connection."""
     connection.create_aggregate("histogram_of", 1, HistogramOf)  # pyright: ignore[reportArgumentType]  -- typeshed wants step() to take ints
-    connection.create_aggregate("histogram_sum", 1, HistogramSum)  # pyright: ignore[reportArgumentType]  -- typeshed wants step() to take ints
 
 
 def spare_adaptation() -> None:
@@ -23,22 +22,6 @@ def spare_adaptation() -> None:
     sqlite3.register_adapter(type(None), nothing.get)
     sqlite3.register_adapter(bytes, bytes)
     sqlite3.register_adapter(bool, int)
-
-
-class HistogramSum:
-    """Aggregate: the sum of stored histograms."""
-
-    def __init__(self) -> None:
-        self._stored: list[bytes] = []
-
-    def step(self, stored: bytes | None) -> None:
-        if stored:
-            self._stored.append(stored)
-
-    def finalize(self) -> bytes | None:
-        if len(self._stored) <= 1:
-            return self._stored[0] if self._stored else None
-        return histogram.merge(self._stored).to_bytes()
 
 
 class HistogramOf:

@@ -15,10 +15,11 @@ import orjson
 from weir.metrics_api.metrics.rollup import FINEST, Cells, fold
 from weir.metrics_api.metrics.snapshot import NO_TOTALS
 from weir.metrics_api.storage.accounting import account_rows, counted
-from weir.metrics_api.storage.batch_sums import LEVELS, numbers, rollups, snapshot_row, snapshot_sums
+from weir.metrics_api.storage.batch_sums import numbers, rollups, snapshot_row, snapshot_sums
 from weir.metrics_api.storage.position import BUCKET_BITS, first_of, next_slot, position
 from weir.metrics_api.storage.queries import query
 from weir.metrics_api.storage.request_row import COLUMNS, to_row
+from weir.metrics_api.storage.rollup_tables import tables_of
 from weir.metrics_api.storage.sqlite.dictionary import Combinations, Names
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from weir.events.stream import StreamId
     from weir.metrics_api.metrics.measure import Cell
     from weir.metrics_api.metrics.snapshot import Delta
-    from weir.metrics_api.storage.port import Gauges
+    from weir.metrics_api.storage.port import Gauges, Level
 
 _MINUTE: Final = 60
 _AT_ONCE: Final = 100
@@ -75,11 +76,14 @@ class Writing:
                 )
             self._connection.executemany(query("totals_add"), [(variant, *NO_TOTALS) for variant in gauges])
 
-    def expire(self, level: str, before: int, at_most: int) -> int:
+    def expire(self, level: Level, before: int, at_most: int) -> int:
         with self:
-            rows = self._connection.execute(
-                query("expire_rollup", table=f"rollup_{level}"), (before << BUCKET_BITS, at_most)
-            ).rowcount
+            rows = max(
+                self._connection.execute(
+                    query("expire_rollup", table=table), (before << BUCKET_BITS, at_most)
+                ).rowcount
+                for table in tables_of(level)
+            )
             if level in {"5s", "1m"}:
                 self._connection.execute(query("expire_snapshots", table=f"metrics_{level}"), (before,))
         return rows
@@ -175,9 +179,8 @@ class Writing:
         self._connection.executemany(query(name, rows=marks, **parts), rows[whole:])
 
     def _add_sums(self, cells: Cells) -> None:
-        levels = rollups(cells, self._combinations)
-        for level in LEVELS:
-            self._add_cells(f"rollup_{level}", levels[level])
+        for table, found in rollups(cells, self._combinations).items():
+            self._add_cells(table, found)
         sums = snapshot_sums(cells)
         for level, found in sums.buckets.items():
             self._add_deltas(f"metrics_{level}", found)
