@@ -37,6 +37,9 @@ class Stream(StreamReader):
     async def ensure_group(self, settled: StreamId | None) -> bool:
         return False
 
+    async def deliveries(self, after: bytes, count: int) -> dict[bytes, int]:
+        return {}
+
     async def own_pending(self, after: bytes = b"0", count: int = 1) -> list[Entry]:
         return []
 

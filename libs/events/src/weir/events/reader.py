@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
 from weir.events.dead_letters import DeadLetter, bury
+from weir.events.redis_url import connect
 from weir.events.stream import FIELD, GROUP, LIVE, REQUESTS, StreamId
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from redis.asyncio import Redis
 
 FEWEST: Final = 100
 MOST: Final = 2000
@@ -64,13 +64,7 @@ def client(url: str, *, block: float = 0.0) -> Redis:
 
     `block`: seconds that a command may wait on the server.
     """
-    return Redis.from_url(
-        url,
-        socket_connect_timeout=_TIMEOUT_SECONDS,
-        socket_timeout=_TIMEOUT_SECONDS + block,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-    )
+    return connect(url, connect_timeout=_TIMEOUT_SECONDS, timeout=_TIMEOUT_SECONDS + block)
 
 
 def is_missing_group(error: Exception) -> bool:
@@ -113,12 +107,12 @@ class StreamReader:
         """New entries; none when nothing came within `BLOCK_SECONDS`."""
         return await self._read(b">", count, block=round(BLOCK_SECONDS * 1000))
 
-    async def deliveries(self, entries: Sequence[Entry]) -> dict[bytes, int]:
-        """How often each of these pending entries was delivered."""
+    async def deliveries(self, after: bytes, count: int) -> dict[bytes, int]:
+        """How often each of the next of this consumer's pending entries was delivered until now."""
         found = cast(
             "list[Any]",
             await self._redis.execute_command(
-                b"XPENDING", self.stream, GROUP, entries[0].id, entries[-1].id, len(entries), self._consumer
+                b"XPENDING", self.stream, GROUP, b"(" + after, "+", count, self._consumer
             ),
         )
         return {row[0]: row[3] for row in found}

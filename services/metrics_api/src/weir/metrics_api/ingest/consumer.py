@@ -43,10 +43,9 @@ READ_AHEAD: Final = 5
 """Batches read while one is being stored."""
 CLAIM_EVERY_SECONDS: Final = CLAIM_AFTER_SECONDS / 3
 SUSPECT_AFTER: Final = 3
-"""An entry that was delivered so often and never acknowledged may be what ended the process each time: it is
-stored alone, so that it takes no other with it."""
+"""Deliveries after which entries that were never acknowledged may hold what ended the process."""
 GIVE_UP_AFTER: Final = 20
-"""Deliveries after which it is not even tried again."""
+"""Deliveries after which the one among them is not even tried again."""
 REDIS_ERRORS: Final = (RedisError, OSError, TimeoutError)
 
 
@@ -124,24 +123,24 @@ class Consumer:
             logger.info("made the consumer group", extra={"stream": reader.stream, "after": str(settled)})
 
     async def _read_pending(self, lane: Lane) -> None:
+        """Entries that were delivered before. The more often, the fewer are tried together, until the one
+        that ends the process each time is alone; that one is given up in the end.
+        """
         after = b"0"
-        while entries := await lane.reader.own_pending(after, lane.size.entries):
+        while counts := await lane.reader.deliveries(after, lane.size.entries):
+            worst = max(counts.values())
+            together = max(1, lane.size.entries >> 2 * max(0, worst - SUSPECT_AFTER + 1))
+            entries = await lane.reader.own_pending(after, together)
+            if not entries:
+                return
             after = entries[-1].id
-            lane.size.after(entries)
-            counts = await lane.reader.deliveries(entries)
-            suspects = [entry for entry in entries if counts.get(entry.id, 0) >= SUSPECT_AFTER]
-            await self._hand_over(lane, [entry for entry in entries if entry not in suspects])
-            for entry in suspects:
-                await self._retry_alone(lane, entry, counts[entry.id])
-
-    async def _retry_alone(self, lane: Lane, entry: Entry, deliveries: int) -> None:
-        await lane.all_settled()
-        if deliveries < GIVE_UP_AFTER or entry.gone:
-            await self._hand_over(lane, [entry])
-            await lane.all_settled()
-        else:
-            reason = f"delivered {deliveries} times and never stored: it may be what ends the metrics API"
-            await self._bury(lane, [_letter(entry, reason)])
+            if together == len(entries) == 1 and counts.get(after, 0) >= GIVE_UP_AFTER:
+                reason = f"delivered {worst} times and never stored: it may be what ends the metrics API"
+                await self._bury(lane, [_letter(entries[0], reason)])
+                continue
+            await self._hand_over(lane, entries)
+            if worst >= SUSPECT_AFTER:
+                await lane.all_settled()
 
     async def _read_new(self, lane: Lane) -> None:
         asked = lane.size.entries
@@ -163,6 +162,7 @@ class Consumer:
             await self._read_pending(lane)
 
     async def _hand_over(self, lane: Lane, entries: list[Entry]) -> None:
+        _obey_cancellation()
         if entries:
             lane.took()
             await self._batches.put((lane, entries))
@@ -176,11 +176,9 @@ class Consumer:
             by_lane: dict[Lane, list[Entry]] = {}
             for lane, entries in batches:
                 by_lane.setdefault(lane, []).extend(entries)
-            try:
-                await self._settle(by_lane)
-            finally:
-                for lane, _ in batches:
-                    lane.settled()
+            await self._settle(by_lane)
+            for lane, _ in batches:
+                lane.settled()
 
     async def _settle(self, batches: dict[Lane, list[Entry]]) -> None:
         """Store, publish and acknowledge; put aside what cannot be stored."""
@@ -283,6 +281,7 @@ class Consumer:
                 return
 
     def _redis_failed(self, what: str, error: Exception) -> None:
+        _obey_cancellation()
         self._progress.failures.labels("redis").inc()
         if not self._said:
             self._said = True
@@ -290,10 +289,19 @@ class Consumer:
         self._progress.redis_trouble = f"{type(error).__name__}: {error}"
 
     def _redis_works(self) -> None:
+        _obey_cancellation()
         self._said = False
         if self._progress.redis_trouble is not None:
             self._progress.redis_trouble = None
             logger.info("connected to Redis")
+
+
+def _obey_cancellation() -> None:
+    """A client of Redis can swallow a cancellation: asyncio.wait_for does before Python 3.12, when what it
+    waits for is done in the same moment. The task would go on for ever.
+    """
+    if (task := asyncio.current_task()) is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _letter(entry: Entry, reason: str) -> DeadLetter:
