@@ -211,6 +211,41 @@ async def test_a_killed_parent_takes_its_workers_along(proxy: Process) -> None:
     await eventually(lambda: refused(proxy), "the port is free again", deadline=10)
 
 
+async def test_a_stream_outlives_its_parent_and_is_recorded_as_what_it_became(
+    fake: FakeLLM, proxy: Process, redis_server: RedisServer, records: Records, tmp_path: Path
+) -> None:
+    """The worker of a killed parent finishes what it has, while the next parent looks after the journal."""
+    go_on = asyncio.Event()
+
+    async def held(exchange: Exchange) -> None:
+        await exchange.stream_head()
+        await exchange.chunk(exchange.reply.events[0])
+        await go_on.wait()
+        for event in exchange.reply.events[1:]:
+            await exchange.chunk(event)
+        await exchange.chunk(exchange.reply.end)
+        await exchange.chunk(b"")
+
+    fake.on("held", held)
+    mark, after = marker(), marker()
+    async with await Connection.open(proxy.url) as connection:
+        body = json.dumps(completion("held", mark, stream=True)).encode()
+        await connection.request("POST", CHAT, [("x-request-id", mark)], body)
+        head = await connection.head()
+        parts = connection.parts(head)
+        await anext(parts)
+        proxy.kill9()
+        again = start_proxy(redis_server.url, tmp_path, {"WEIR_UPSTREAM_URL": fake.url})
+        assert (await ask(again.url, "answer", after)).status == 200
+        await records.of(after)  # by now it has looked at what the killed one left
+        go_on.set()
+        rest = b"".join([part async for part in parts])
+    assert rest.endswith(b"data: [DONE]\n\n")
+    record = await records.of(mark, deadline=15)
+    assert (record.request_id, record.outcome) == (head.header("x-weir-request-id"), "completed")
+    assert await asyncio.to_thread(again.stop) == 0, again.stderr
+
+
 async def workers(proxy: Process) -> list[int]:
     """Their process ids, when all of them are there."""
 

@@ -58,6 +58,10 @@ class Worker:
     def tally(self) -> Tally:
         return Tally(**self.counted)
 
+    def die(self) -> None:
+        """What is in its marks stays there; the kernel lets go of its lock."""
+        self.marks.close()
+
 
 class House:
     def __init__(self, data: Path) -> None:
@@ -158,6 +162,8 @@ def test_the_next_start_brings_the_account_of_a_killed_proxy_to_its_end(house: H
     two.drop()
     ship(first, 3)
     house.die(first)
+    one.die()
+    two.die()
 
     second = house.open("b2")
     own = worker(second, "b2-1")
@@ -178,6 +184,28 @@ def test_the_next_start_brings_the_account_of_a_killed_proxy_to_its_end(house: H
     assert [one.boot_id for one in second.accounts({"b2-1": own.tally()})] == ["b2"]
 
 
+def test_workers_that_outlive_their_parent_are_left_alone_until_they_end(house: House) -> None:
+    first = house.open("b1")
+    one, two = worker(first, "b1-1"), worker(first, "b1-2")
+    one.finish(2)
+    slot = two.accept()
+    house.die(first)
+    one.die()
+
+    second = house.open("b2")
+    second.look_after()
+    assert ship(second) == 0
+    assert [found.boot_id for found in second.accounts({})] == ["b2"], "its account would not be whole"
+    assert two.journal.append(encode(make_event()))
+    two.marks.release(slot)
+    two.die()
+
+    second.look_after()
+    assert ship(second) == 3
+    found = account(second, "b1")
+    assert (found.accepted, found.acknowledged, found.crashed, found.closed) == (3, 3, 0, True)
+
+
 def test_killed_between_the_account_and_the_removal_of_the_files(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +220,7 @@ def test_killed_between_the_account_and_the_removal_of_the_files(
     desk.look_after()
     assert Ledger(desk.home.directory).tally("b1").accepted == 4
     house.die(desk)
+    dead.die()
 
     again = house.open("b2")
     assert account(again, "b1").accepted == 4
@@ -262,6 +291,7 @@ def test_the_folder_of_another_proxy_that_is_gone(house: House, tmp_path: Path) 
     left.accept()
     assert ours.home.abandoned(0) == [], "its owner lives"
     house.die(theirs)
+    left.die()
     assert ours.home.abandoned(1e9) == [], "it may come back"
     (home,) = ours.home.abandoned(0)
     assert house.open("o2", JournalHome.claim(tmp_path, "third")).home.abandoned(0) == [], "not two adopters"

@@ -216,6 +216,7 @@ async def test_what_an_earlier_life_left_is_adopted(tmp_path: Path) -> None:
     assert slot is not None
     cut_off = encode(make_event())
     marks.mark(slot, cut_off)
+    marks.close()
     office.desk.adopt_left_behind()
     await office.shipper.ship_rest(1.0)
     assert office.stream.stored == [b"left", cut_off]

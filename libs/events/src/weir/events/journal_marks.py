@@ -4,11 +4,15 @@ A marks file holds one slot for each request in flight, with the record it would
 A slot is length, CRC-32, payload; length 0 is a free slot. In the place of slot 0 stands the header: the
 magic, and numbers that outlive the writer (`MarksHeader`).
 
+The writer holds a lock on the file for as long as its process runs. A worker outlives its parent for a
+while; whoever takes over the journal leaves it alone until the lock is free.
+
 When a dead writer's open marks have become records (journal_adoption), only the header of the file is left.
 """
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import struct
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 
 MARKS_MAGIC: Final = b"WEIRMRK2"
 MARKS_SUFFIX: Final = ".marks"
+UNBORN_SUFFIX: Final = ".unborn"
+"""A marks file that its writer has not locked yet; one that stays has never been used."""
 SLOT_BYTES: Final = 1024
 _MARK: Final = struct.Struct("<II")
 _NUMBER: Final = struct.Struct("<Q")
@@ -40,12 +46,13 @@ class StartMarks:
     """The marks side of a worker."""
 
     def __init__(self, directory: Path, writer: str, slots: int) -> None:
-        path = marks_path(directory, writer)
-        with path.open("wb") as file:
-            file.truncate(SLOT_BYTES * (slots + 1))
-        with path.open("r+b") as file:
-            self._map = mmap.mmap(file.fileno(), 0)
+        unborn = directory / f"{writer}{UNBORN_SUFFIX}"
+        self._fd = os.open(unborn, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(self._fd, SLOT_BYTES * (slots + 1))
+        self._map = mmap.mmap(self._fd, 0)
         self._map[: len(MARKS_MAGIC)] = MARKS_MAGIC
+        unborn.rename(marks_path(directory, writer))  # whoever sees it finds it locked
         self._free = list(range(slots, 0, -1))
 
     def take(self) -> int | None:
@@ -75,6 +82,7 @@ class StartMarks:
 
     def close(self) -> None:
         self._map.close()
+        os.close(self._fd)
 
 
 class MarksHeader:
@@ -142,6 +150,21 @@ class MarksHeader:
     def _number(self, at: int) -> int:
         number: int = _NUMBER.unpack_from(self._map, at)[0]
         return number
+
+
+def lives(directory: Path, writer: str) -> bool:
+    """Whether the process of this writer runs: it holds a lock that the kernel lets go when it dies."""
+    try:
+        fd = os.open(marks_path(directory, writer), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def open_marks(path: Path) -> list[bytes]:

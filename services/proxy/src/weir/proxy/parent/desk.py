@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from weir.events.accounts import Account
 from weir.events.journal_adoption import close_marks
 from weir.events.journal_ledger import Ledger, Tally, boot_of
-from weir.events.journal_marks import marks_path, open_marks
+from weir.events.journal_marks import UNBORN_SUFFIX, lives, marks_path, open_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +33,11 @@ class Desk:
         self.batch: Batch | None = None
         """What could not be shipped whole: its rest comes first, and alone."""
         self._ledger = Ledger(home.directory)
+        for unused in home.directory.glob(f"*{UNBORN_SUFFIX}"):
+            unused.unlink(missing_ok=True)
         self._boot_id = boot_id
+        self._outlived: set[str] = set()
+        """Lives of which workers still run, although their parent is dead."""
         self._dying: dict[str, Tally | None] = {}
         """Dead writers whose marks could not be closed yet, with what their counters said."""
         self._told: set[str] = set()
@@ -43,10 +47,17 @@ class Desk:
         return f"<Desk of {self.home.proxy_id}: {self.reader!r}>"
 
     def adopt_left_behind(self) -> None:
-        """Take over what dead writers left: their records first, then what they had in flight."""
-        for writer in self.reader.left_behind():
-            self._bury(writer, None)
-            self.reader.adopt(writer)
+        """Take over what dead writers left: their records first, then what they had in flight.
+
+        The workers of a killed parent first finish what they have. Their proxy's life is left alone until
+        the last of them has ended, so that its account is told whole.
+        """
+        found = self.reader.left_behind()
+        self._outlived = {boot_of(writer) for writer in found if lives(self.home.directory, writer)}
+        for writer in found:
+            if boot_of(writer) not in self._outlived:
+                self._bury(writer, None)
+                self.reader.adopt(writer)
 
     def ended(self, writer: str, last: Tally | None) -> None:
         """A worker is gone: what it wrote is final, and what it had in flight gets its records."""
@@ -54,9 +65,10 @@ class Desk:
             self.reader.ended(writer)
 
     def look_after(self) -> None:
-        """Try again what could not be written, and free what is done with."""
+        """Try again what could not be written, take over who has ended since, and free what is done with."""
         for writer, last in list(self._dying.items()):
             self.ended(writer, last)
+        self.adopt_left_behind()
         for writer in self.reader.free():
             if writer in self._dying:
                 continue
@@ -74,11 +86,11 @@ class Desk:
     def accounts(self, living: Mapping[str, Tally], now: Callable[[], int] | None = None) -> list[Account]:
         """The account of each life; `living` is what the counters of living writers say."""
         sent_at = now() if now is not None else time.time_ns() // 1000
-        lives = {boot_of(writer) for writer in self.reader.writers} | set(self._ledger.boots)
+        known = {boot_of(writer) for writer in self.reader.writers} | set(self._ledger.boots)
         if self._boot_id:
-            lives.add(self._boot_id)
+            known.add(self._boot_id)
         accounts: list[Account] = []
-        for boot_id in sorted(lives):
+        for boot_id in sorted(known - self._outlived):
             tallies = (
                 self._tally(writer, living)
                 for writer in self.reader.writers
