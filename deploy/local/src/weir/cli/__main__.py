@@ -102,6 +102,56 @@ def migrate(*, compact: Annotated[bool, Parameter(negative="")] = False) -> int:
     return main(["migrate", *(["--compact"] if compact else [])])
 
 
+dead_letters = App(name="dead-letters", help="Entries that could not be stored, put aside in Redis.")
+app.command(dead_letters)
+
+
+@dead_letters.command(name="list")
+def list_(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Show them: why they were put aside and whose they are, never what is in them.
+
+    Parameters
+    ----------
+    json
+        One JSON object a line.
+    """
+    from weir.metrics_api.__main__ import main
+
+    return main(["dead-letters", "list", *(["--json"] if json else [])])
+
+
+@dead_letters.command
+def replay(*ids: str, all_: Annotated[bool, Parameter("--all", negative="")] = False) -> int:
+    """Put them back into the stream, to be stored after all.
+
+    Parameters
+    ----------
+    ids
+        Which, as `weir dead-letters list` shows them.
+    all_
+        All that are there now.
+    """
+    from weir.metrics_api.__main__ import main
+
+    return main(["dead-letters", "replay", *ids, *(["--all"] if all_ else [])])
+
+
+@dead_letters.command
+def drop(*ids: str, all_: Annotated[bool, Parameter("--all", negative="")] = False) -> int:
+    """Delete them for good; they stay counted.
+
+    Parameters
+    ----------
+    ids
+        Which, as `weir dead-letters list` shows them.
+    all_
+        All that are there now.
+    """
+    from weir.metrics_api.__main__ import main
+
+    return main(["dead-letters", "drop", *ids, *(["--all"] if all_ else [])])
+
+
 @app.command
 def dashboard(
     *,
