@@ -19,7 +19,7 @@ from weir.metrics_api.settings import MetricsApiSettings
 from weir.proxy.config import load_config
 from weir.proxy.providers import PROVIDERS
 from weir.proxy.settings import ProxySettings
-from weir.servicekit.settings import ServiceSettings, load, setting_names
+from weir.servicekit.settings import ServiceSettings, file_names, load, setting_names
 
 if TYPE_CHECKING:
     from weir.proxy.worker_plan import Config
@@ -152,7 +152,9 @@ def test_every_setting_reaches_its_service_and_no_other(name: str) -> None:
     known = setting_names(SETTINGS[name])
     passed = set(SERVICES[name]["environment"])
     fixed = set(_stage(name).env)
-    assert passed <= {each for names in known for each in names}, "passed, but not a setting"
+    files = set(file_names(SETTINGS[name]))
+    assert passed <= {each for names in known for each in names} | files, "passed, but not a setting"
+    assert {each for each in files if each.removesuffix("_FILE") in passed - {"REDIS_URL"}} <= passed
     missing = [names[0] for names in known if not (passed | fixed) & set(names)]
     assert missing == [], "not passed and not fixed by the image"
 

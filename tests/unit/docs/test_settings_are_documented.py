@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from weir.cli.doctor import SETTINGS
-from weir.servicekit.settings import Described, describe, load, read_dotenv
+from weir.servicekit.settings import Described, describe, file_names, load, read_dotenv
 
 ROOT: Final = Path(__file__).parents[3]
 OF_THIS_MACHINE: Final = {"WEIR_PROXY_WORKERS", "WEIR_PROXY_ID", "WEIR_SPA_DIR", "WEIR_DATABASE_URL"}
@@ -22,6 +22,7 @@ def _settings() -> dict[str, Described]:
 
 
 ALL: Final = _settings()
+SECRET_FILES: Final = {name for cls in SETTINGS.values() for name in file_names(cls)}
 EXAMPLE: Final = (ROOT / ".env.example").read_text()
 README: Final = (ROOT / "README.md").read_text()
 
@@ -45,8 +46,14 @@ def test_the_readme_has_it_with_its_default(name: str) -> None:
         assert row[1].strip(" `") == ALL[name].value.strip("-"), f"README has another default for {name}"
 
 
+@pytest.mark.parametrize("name", sorted(SECRET_FILES))
+def test_what_can_be_in_a_file_is_said(name: str) -> None:
+    assert re.search(rf"^# .*\b{name}\b", EXAMPLE, re.MULTILINE)
+    assert f"`{name}`" in README
+
+
 def test_nothing_is_documented_that_does_not_exist() -> None:
-    known = {name for row in ALL.values() for name in row.names}
+    known = {name for row in ALL.values() for name in row.names} | SECRET_FILES
     for text in (EXAMPLE, README, (ROOT / "CONTRIBUTING.md").read_text()):
         assert set(re.findall(r"\bWEIR_[A-Z0-9_]*[A-Z0-9]\b", text)) <= known | {"WEIR_READY_FD"}
 

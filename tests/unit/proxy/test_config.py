@@ -59,6 +59,17 @@ clients:
     assert "sk-1" not in repr(upstream)
 
 
+def test_an_upstreams_key_may_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("sk-3\n")
+    text = ONE % ", api_key_env: GPU_KEY"
+    assert read(tmp_path, text, GPU_KEY_FILE=str(file)).upstreams[0].api_key == "sk-3"
+    with pytest.raises(SettingsError, match="GPU_KEY and GPU_KEY_FILE are both set"):
+        read(tmp_path, text, GPU_KEY="sk-3", GPU_KEY_FILE=str(file))
+    with pytest.raises(SettingsError, match=r"^GPU_KEY_FILE: .* cannot be read"):
+        read(tmp_path, text, GPU_KEY_FILE=str(tmp_path / "none"))
+
+
 @pytest.mark.parametrize(
     ("more", "asked"),
     [

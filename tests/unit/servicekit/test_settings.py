@@ -11,6 +11,7 @@ from weir.servicekit.settings import (
     ServiceSettings,
     SettingsError,
     describe,
+    file_names,
     load,
     mask_url,
     read_dotenv,
@@ -20,6 +21,10 @@ from weir.servicekit.values import Bytes, Listen, ListenAddress, Seconds
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def _refuse_short(key: SecretStr) -> SecretStr:
+    raise ValueError(f"the key {key.get_secret_value()} is too short")
 
 
 class Example(ServiceSettings):
@@ -112,7 +117,7 @@ def test_a_description_shows_value_and_origin_but_no_secret() -> None:
 def test_a_secret_that_is_wrong_is_not_shown() -> None:
     class Strict(ServiceSettings):
         url: Listen = setting("WEIR_URL", default=":1")
-        key: Annotated[SecretStr, AfterValidator(_refuse)] = setting("WEIR_KEY", default="x")
+        key: Annotated[SecretStr, AfterValidator(_refuse_short)] = setting("WEIR_KEY", default="x")
 
     environ = {"WEIR_URL": "redis://u:hidden@h", "WEIR_KEY": "sk-hidden"}
     with pytest.raises(SettingsError) as error:
@@ -121,8 +126,84 @@ def test_a_secret_that_is_wrong_is_not_shown() -> None:
     assert "the key ******** is too short" in str(error.value)
 
 
-def _refuse(key: SecretStr) -> SecretStr:
-    raise ValueError(f"the key {key.get_secret_value()} is too short")
+class Guarded(ServiceSettings):
+    """Settings that hold secrets."""
+
+    key: Annotated[SecretStr, AfterValidator(_refuse_short)] | None = setting(
+        "WEIR_KEY", default=None, holds_secret=True
+    )
+    url: str = setting("WEIR_URL", "URL", default="redis://h", holds_secret=True)
+    listen: Listen = setting("WEIR_LISTEN", default=":1")
+
+
+def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("redis://:pw@h\r\n")
+    for environ, dotenv in (({"WEIR_URL_FILE": str(file)}, {}), ({}, {"WEIR_URL_FILE": str(file)})):
+        settings = load(Guarded, environ, dotenv)
+        assert settings.url == "redis://:pw@h"
+        (row,) = (row for row in describe(settings, environ, dotenv) if row.names[0] == "WEIR_URL")
+        assert row.value == "redis://:********@h"
+        assert row.origin == f"{'environment' if environ else '.env'} (WEIR_URL_FILE)"
+
+
+def test_the_environment_wins_over_a_file_that_dotenv_names(tmp_path: Path) -> None:
+    missing = {"WEIR_URL_FILE": str(tmp_path / "none")}
+    assert load(Guarded, {"WEIR_URL": "redis://e"}, missing).url == "redis://e"
+    (tmp_path / "none").write_text("redis://f")
+    assert load(Guarded, missing, {"WEIR_URL": "redis://d"}).url == "redis://f"
+    assert load(Guarded, missing, {"URL": "redis://d"}).url == "redis://f"
+
+
+@pytest.mark.parametrize("name", ["WEIR_URL", "URL"])
+def test_both_are_refused(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "url"
+    file.write_text("redis://f")
+    both = {name: "redis://e", "WEIR_URL_FILE": str(file)}
+    for environ, dotenv in ((both, {}), ({}, both)):
+        with pytest.raises(SettingsError, match=f"^{name} and WEIR_URL_FILE are both set; remove one"):
+            load(Guarded, environ, dotenv)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty; write the secret into it, or unset WEIR_KEY_FILE"),
+        (b" \n\n", "is empty"),
+        (b"\xff\xfe", "is not text"),
+        (b"x" * 70_000, "is too large"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_file_that_holds_no_secret_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError) as error:
+        load(Guarded, {"WEIR_KEY_FILE": str(file)})
+    assert str(error.value).startswith(f"WEIR_KEY_FILE: {file} ")
+    assert message in str(error.value)
+    assert "xxx" not in str(error.value)
+
+
+def test_a_folder_and_nothing_are_no_files(tmp_path: Path) -> None:
+    for path in (str(tmp_path), ""):
+        with pytest.raises(SettingsError, match=r"^WEIR_KEY_FILE: .* cannot be read"):
+            load(Guarded, {"WEIR_KEY_FILE": path})
+
+
+def test_a_wrong_secret_of_a_file_is_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("hidden")
+    with pytest.raises(SettingsError) as error:
+        load(Guarded, {"WEIR_KEY_FILE": str(file)})
+    assert "hidden" not in str(error.value)
+    assert str(error.value).startswith("WEIR_KEY_FILE")
+
+
+def test_only_secrets_come_from_files(tmp_path: Path) -> None:
+    assert file_names(Guarded) == ["WEIR_KEY_FILE", "WEIR_URL_FILE"]
+    assert load(Guarded, {"WEIR_LISTEN_FILE": str(tmp_path)}).listen.port == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from weir.cli.settings import LauncherSettings
 from weir.dashboard.settings import DashboardSettings
 from weir.metrics_api.settings import MetricsApiSettings
 from weir.proxy.settings import ProxySettings
-from weir.servicekit.settings import ServiceSettings, SettingsError, describe, load, setting_names
+from weir.servicekit.settings import ServiceSettings, SettingsError, describe, file_names, load, setting_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -79,7 +79,8 @@ def _unread(environ: Mapping[str, str], dotenv: Mapping[str, str]) -> list[str]:
 
 
 def _known() -> set[str]:
-    return {name for cls in SETTINGS.values() for names in setting_names(cls) for name in names}
+    names = {name for cls in SETTINGS.values() for names in setting_names(cls) for name in names}
+    return names | {name for cls in SETTINGS.values() for name in file_names(cls)}
 
 
 def _unknown(name: str) -> Finding:

@@ -102,7 +102,8 @@ class _Launcher:
 
     async def _start(self, upstream: Upstream) -> Addresses:
         redis_url = await self._redis()
-        services = Services(self._settings, {**self._environ, "REDIS_URL": redis_url})
+        environ = {name: value for name, value in self._environ.items() if name != "REDIS_URL_FILE"}
+        services = Services(self._settings, {**environ, "REDIS_URL": redis_url})
         proxy = self._supervise(
             Supervised(services.proxy(upstream.environ), self._watch, services.proxy_place)
         )

@@ -15,7 +15,10 @@ class LauncherSettings(ServiceSettings):
         "WEIR_DATA_DIR", default="data", description="the folder of everything Weir keeps; made when missing"
     )
     redis_url: RedisUrl | None = setting(
-        "REDIS_URL", default=None, description="a Redis to use; without it `weir run` starts a private one"
+        "REDIS_URL",
+        default=None,
+        description="a Redis to use; without it `weir run` starts a private one",
+        holds_secret=True,
     )
     upstream_url: str | None = setting(
         "WEIR_UPSTREAM_URL", default=None, description="the model server that requests are sent to"

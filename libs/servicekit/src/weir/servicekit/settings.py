@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,15 +24,26 @@ if TYPE_CHECKING:
 
 _PASSWORD: Final = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
 _MASK: Final = "********"
+_IN_FILE: Final = "may_be_in_a_file"
+_MAX_SECRET_BYTES: Final = 64 << 10
 
 
 class SettingsError(Exception):
     """A setting that cannot be used. The message names it, its origin and what to write instead."""
 
 
-def setting(*names: str, default: Any, description: str = "") -> Any:
-    """A field read from the first of these variables that is set."""
-    return Field(default=default, validation_alias=AliasChoices(*names), description=description)
+def setting(*names: str, default: Any, description: str = "", holds_secret: bool = False) -> Any:
+    """A field read from the first of these variables that is set.
+
+    What holds a secret can be in a file that the first name with `_FILE` names, as containers get secrets.
+    """
+    extra: dict[str, JsonValue] | None = {_IN_FILE: True} if holds_secret else None
+    return Field(
+        default=default,
+        validation_alias=AliasChoices(*names),
+        description=description,
+        json_schema_extra=extra,
+    )
 
 
 class ServiceSettings(BaseModel):
@@ -89,7 +100,8 @@ def load(
     """
     found = dict(_found(cls, environ, dotenv or {}))
     try:
-        return cls.model_validate({origin.name: value for origin, value in found.values()})
+        fields = cls.model_fields
+        return cls.model_validate({_names(fields[name])[0]: value for name, (_, value) in found.items()})
     except ValidationError as error:
         raise SettingsError("\n".join(_complaint(cls, found, detail) for detail in error.errors())) from None
 
@@ -113,6 +125,34 @@ def setting_names(cls: type[ServiceSettings]) -> list[tuple[str, ...]]:
     return [_names(info) for info in cls.model_fields.values()]
 
 
+def file_names(cls: type[ServiceSettings]) -> list[str]:
+    """The variables that name a file with a secret in it."""
+    return [name for info in cls.model_fields.values() if (name := _file_name(info)) is not None]
+
+
+def read_secret_file(name: str, path: str) -> str:
+    """The secret in the file that a variable names, without the line end at its end.
+
+    Raises:
+        SettingsError: the file cannot be read, is empty, or is no text.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(_MAX_SECRET_BYTES + 1)
+        text = data.decode().strip()
+    except OSError as error:
+        raise SettingsError(f"{name}: {path or 'an empty path'} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise SettingsError(
+            f"{name}: {path} is not text; write the secret into it and nothing else"
+        ) from None
+    if not text:
+        raise SettingsError(f"{name}: {path} is empty; write the secret into it, or unset {name}")
+    if len(data) > _MAX_SECRET_BYTES:
+        raise SettingsError(f"{name}: {path} is too large for a secret; name another file")
+    return text
+
+
 def mask_url(url: str) -> str:
     """The URL without the password in it."""
     return _PASSWORD.sub(rf"\1:{_MASK}@", url)
@@ -125,18 +165,38 @@ def _names(info: FieldInfo) -> tuple[str, ...]:
     return tuple(str(name) for name in alias.choices)
 
 
+def _file_name(info: FieldInfo) -> str | None:
+    return f"{_names(info)[0]}_FILE" if info.json_schema_extra == {_IN_FILE: True} else None
+
+
 def _found(
     cls: type[ServiceSettings], environ: Mapping[str, str], dotenv: Mapping[str, str]
 ) -> Iterator[tuple[str, tuple[Origin, str]]]:
     """Each field that is set, with the variable that sets it; a name wins over the aliases after it."""
     for field, info in cls.model_fields.items():
-        for name in _names(info):
-            if name in environ:
-                yield field, (Origin(name, "environment"), environ[name])
+        names, file_name = _names(info), _file_name(info)
+        for variables in (environ, dotenv):
+            both = next((name for name in names if name in variables), None)
+            if both is not None and file_name in variables:
+                raise SettingsError(f"{both} and {file_name} are both set; remove one of them")
+        for name in names:
+            found = _first({"environment": environ, ".env": dotenv}, name, file_name)
+            if found is not None:
+                yield field, found
                 break
-            if name in dotenv:
-                yield field, (Origin(name, ".env"), dotenv[name])
-                break
+            file_name = None
+
+
+def _first(
+    sources: Mapping[str, Mapping[str, str]], name: str, file_name: str | None
+) -> tuple[Origin, str] | None:
+    """The value of a variable, or what is in the file that another names."""
+    for source, variables in sources.items():
+        if name in variables:
+            return Origin(name, source), variables[name]
+        if file_name is not None and file_name in variables:
+            return Origin(file_name, source), read_secret_file(file_name, variables[file_name])
+    return None
 
 
 def _complaint(
@@ -149,7 +209,7 @@ def _complaint(
             if field not in found:
                 return f"{_names(info)[0]}: {message}"
             origin, value = found[field]
-            shown = _MASK if _is_secret(info) else mask_url(value)
+            shown = _MASK if _is_secret(info) or origin.name == _file_name(info) else mask_url(value)
             message = message.replace(value, shown) if value else message
             quoted = "" if shown and shown in message else f"={shown}"
             return f"{origin.name}{quoted} ({origin.source}): {message}"

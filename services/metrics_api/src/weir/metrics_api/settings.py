@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
+from weir.events.redis_url import check_redis_url
 from weir.servicekit.hosts import HostNames
 from weir.servicekit.origins import Origins
 from weir.servicekit.settings import ServiceSettings, mask_url, setting
@@ -76,12 +77,6 @@ def _target(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"{url!r} is not a target; write http:// or https:// URLs separated by commas")
     return url
-
-
-def _redis(text: str) -> str:
-    if urlsplit(text).scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("write redis://HOST:PORT/0, rediss://… for TLS, or unix:///path")
-    return text
 
 
 def _at_least(seconds: float) -> AfterValidator:
@@ -158,11 +153,13 @@ class MetricsApiSettings(ServiceSettings):
         default=None,
         description="the database: sqlite:///path, a path, or postgresql://USER:PASSWORD@HOST:5432/DATABASE; "
         "default: weir.db in WEIR_DATA_DIR",
+        holds_secret=True,
     )
-    redis_url: Annotated[str, AfterValidator(_redis)] = setting(
+    redis_url: Annotated[str, AfterValidator(check_redis_url)] = setting(
         "REDIS_URL",
         default="redis://127.0.0.1:6379/0",
         description="the Redis through which the services meet",
+        holds_secret=True,
     )
     scrape_targets: Targets = setting(
         "WEIR_SCRAPE_TARGETS",

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from weir.proxy.upstream import Address, Timeouts, Upstream, read_key
 from weir.proxy.worker_plan import Config
 from weir.servicekit.passthrough import HOP_BY_HOP
-from weir.servicekit.settings import SettingsError
+from weir.servicekit.settings import SettingsError, read_secret_file
 from weir.servicekit.values import Seconds
 
 if TYPE_CHECKING:
@@ -163,13 +163,14 @@ def _upstream(
         )
     key: str | None = None
     if entry.api_key_env is not None:
-        if not environ.get(entry.api_key_env, "").strip():
+        text = _secret(entry.api_key_env, environ)
+        if not text.strip():
             raise SettingsError(
                 f"WEIR_CONFIG: {path}: upstream {entry.name}: {entry.api_key_env} is unset or empty;"
                 " set it to the upstream's key or remove api_key_env"
             )
         try:
-            key = read_key(environ[entry.api_key_env])
+            key = read_key(text)
         except ValueError as error:
             raise SettingsError(f"{entry.api_key_env}: {error}") from None
     return Upstream(
@@ -190,6 +191,16 @@ def _upstream(
         ask_usage=entry.ask_usage or ASK_USAGE.get(entry.provider, "end"),
         headers=tuple(entry.headers.items()),
     )
+
+
+def _secret(name: str, environ: Mapping[str, str]) -> str:
+    """The value of a variable, or what is in the file that the same name with `_FILE` names."""
+    file_name = f"{name}_FILE"
+    if file_name not in environ:
+        return environ.get(name, "")
+    if name in environ:
+        raise SettingsError(f"{name} and {file_name} are both set; remove one of them")
+    return read_secret_file(file_name, environ[file_name])
 
 
 def _refuse_open_relay(settings: ProxySettings, config: Config) -> None:

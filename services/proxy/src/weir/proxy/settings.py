@@ -80,7 +80,10 @@ class ProxySettings(ServiceSettings):
         "WEIR_UPSTREAM_URL", default=None, description="the model server that requests are sent to"
     )
     upstream_api_key: Annotated[SecretStr, AfterValidator(_secret)] | None = setting(
-        "WEIR_UPSTREAM_API_KEY", default=None, description="the key sent to it in place of the client's own"
+        "WEIR_UPSTREAM_API_KEY",
+        default=None,
+        description="the key sent to it in place of the client's own",
+        holds_secret=True,
     )
     config: Path | None = setting(
         "WEIR_CONFIG", default=None, description="a YAML file with upstreams and clients"
@@ -109,7 +112,10 @@ class ProxySettings(ServiceSettings):
         description="let anyone who reaches the port use an upstream that has a key of its own",
     )
     redis_url: Annotated[str, AfterValidator(check_redis_url)] = setting(
-        "REDIS_URL", default="redis://127.0.0.1:6379/0", description="the Redis that carries the records"
+        "REDIS_URL",
+        default="redis://127.0.0.1:6379/0",
+        description="the Redis that carries the records",
+        holds_secret=True,
     )
     stream_shards: Annotated[int, Field(ge=1, le=64)] = setting(
         "WEIR_STREAM_SHARDS",
