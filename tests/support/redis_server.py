@@ -24,6 +24,8 @@ class RedisServer:
         self.directory = directory
         self.port = free_port()
         self._options = options
+        self._program = [_binary()]
+        self._persistence = ["--appendonly", "yes", "--save", ""]
         self._popen: subprocess.Popen[bytes] | None = None
 
     @property
@@ -37,8 +39,8 @@ class RedisServer:
         with (self.directory / "redis.log").open("ab") as log:
             self._popen = subprocess.Popen(
                 [
+                    *self._program,
                     *(
-                        _binary(),
                         "--port",
                         str(self.port),
                         "--bind",
@@ -46,7 +48,8 @@ class RedisServer:
                         "--dir",
                         str(self.directory),
                     ),
-                    *("--appendonly", "yes", "--save", "", *self._options),
+                    *self._persistence,
+                    *self._options,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

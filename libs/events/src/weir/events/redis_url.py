@@ -19,7 +19,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import AbstractConnection, ConnectionPool, parse_url
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class _PoolConnections:
         return self._pool.make_connection()
 
     async def close(self) -> None:
-        return
+        await self._pool.disconnect()
 
 
 class _ClusterConnections:
@@ -133,7 +133,16 @@ def _sentinel_client(parts: SplitResult, options: Mapping[str, Any]) -> Redis:
     timeouts = {name: value for name, value in options.items() if name.startswith("socket_")}
     tls = {name: value for name, value in kwargs.items() if name.startswith("ssl")}
     sentinel = Sentinel(_hosts(parts), sentinel_kwargs={**timeouts, **tls, **own})
-    return sentinel.master_for(service, db=db, **{**kwargs, **options})
+    return sentinel.master_for(service, connection_pool_class=_SentinelPool, db=db, **{**kwargs, **options})
+
+
+class _SentinelPool(SentinelConnectionPool):
+    """Closes the connections to the Sentinels when it is closed itself."""
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's
+        await super().disconnect(inuse_connections)
+        if inuse_connections:
+            await cast("Sentinel", self.sentinel_manager).aclose()
 
 
 def _cluster(parts: SplitResult, options: Mapping[str, Any]) -> RedisCluster:

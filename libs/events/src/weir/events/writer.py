@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from redis.asyncio.connection import DefaultParser
 from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
 REPLY_TIMEOUT_SECONDS: Final = 5.0
-_ELSEWHERE: Final = ("MOVED", "ASK", "CLUSTERDOWN", "READONLY", "MASTERDOWN", "UNBLOCKED")
+_ELSEWHERE: Final = (AskError, ClusterDownError, MasterDownError, MovedError, ReadOnlyError)
 """Refusals that mean: this is not the server to ask."""
 _REFUSED: Final = (AuthenticationError, NoPermissionError)
 
@@ -87,7 +91,7 @@ class StreamWriter:
 
     async def close(self) -> None:
         for line in self._lines:
-            await line.close()
+            await line.leave()
 
 
 class _Line:
@@ -124,7 +128,12 @@ class _Line:
     async def check(self) -> None:
         await self._exchange(None, [])
 
-    async def close(self) -> None:
+    async def leave(self) -> None:
+        """Close, and look for the server anew the next time."""
+        await self._drop()
+        await self._connections.close()
+
+    async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.disconnect(nowait=True)
@@ -157,17 +166,17 @@ class _Line:
                         refused.append(payload)
         except (RedisError, OSError, TimeoutError) as error:
             left[:confirmed] = refused
-            await self._leave()
+            await self.leave()
             raise StreamUnavailableError(_reason(error), left) from None
         except asyncio.CancelledError:
             # An answer may still be on its way: this connection must never be read again.
-            await self.close()
+            await self._drop()
             raise
         left[:] = refused
         if refusal is None:
             return None
-        if isinstance(refusal, ReadOnlyError) or str(refusal).startswith(_ELSEWHERE):
-            await self._leave()
+        if isinstance(refusal, _ELSEWHERE):
+            await self.leave()
         return _reason(refusal)
 
     async def _connected(self) -> AbstractConnection:
@@ -195,11 +204,6 @@ class _Line:
         await connection.send_command(*command, check_health=False)
         return cast("object", await connection.read_response())
 
-    async def _leave(self) -> None:
-        """Close, and look for the server anew the next time."""
-        await self.close()
-        await self._connections.close()
-
     def _make_parser(self, socket_read_size: int) -> Any:
         self._parser = DefaultParser(socket_read_size=socket_read_size)
         return self._parser
@@ -212,6 +216,8 @@ def _reason(error: BaseException) -> str:
         return f"it refuses the user or password in REDIS_URL, or what they may do: {text}"
     if isinstance(error, OutOfMemoryError):
         return f"it is full: {text}"
+    if isinstance(error, (AskError, MovedError)):
+        return f"the stream is on another node now: {text}"
     if isinstance(error, MasterNotFoundError):
         return f"the Sentinels name no master: {text}"
     return text or type(error).__name__
