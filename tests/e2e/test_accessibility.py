@@ -75,7 +75,8 @@ async def open_in(page: Page, weir: Process, theme: str, path: str) -> None:
     await expect(page.locator("html")).to_have_attribute("data-theme", theme)
     await expect(page.get_by_role("heading", level=1)).to_have_count(1)
     await expect(page.locator("[aria-busy=true]")).to_have_count(0)
-    await expect(page.get_by_role("link", name="stream lag")).to_be_visible()
+    for words in ("stream lag", "unaccounted"):
+        await expect(page.get_by_role("link", name=words)).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", THEMES)

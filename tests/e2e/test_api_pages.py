@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
@@ -103,6 +104,7 @@ async def test_a_graphql_query_is_written_and_run(weir: Process, page: Page, doo
     await page.keyboard.insert_text('{"r": "24h"}')
     await page.keyboard.press("Control+Enter")
     await expect(page.locator(ANSWER)).to_contain_text('"requests": 1')
+    await expect(page).to_have_url(re.compile("total.*variables=.*24h"))
     await _keep(page, f"graphql-{door}")
 
     await page.reload()
