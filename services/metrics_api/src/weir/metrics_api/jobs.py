@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 import orjson
@@ -20,6 +20,7 @@ from weir.metrics_api.storage.port import Gauges, Level, StorageError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from prometheus_client import Counter, Gauge
     from redis.asyncio import Redis
 
     from weir.events.heartbeat import Heartbeat
@@ -34,6 +35,10 @@ logger = logging.getLogger(__name__)
 BUCKET: Final = 5
 INGEST_LAG_SECONDS: Final = 1.0
 """A bucket counts as complete so long after its end."""
+FEW_NAMES: Final = 10_000
+"""So many strings may stay for ever; they take a few MB."""
+ALARM_AT: Final = 0.8
+"""Of the cap of a stream."""
 ROWS_AT_ONCE: Final = 5_000
 """Rows deleted in one transaction: ingest waits no longer than for a batch of its own."""
 
@@ -48,6 +53,14 @@ class Job:
     offset: float = 0.0
 
 
+class Fullness(Protocol):
+    """Where it is noted how full the streams are."""
+
+    backlog: Gauge
+    lost: Counter
+    stream_trouble: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Jobs:
     """What the jobs work on."""
@@ -58,7 +71,7 @@ class Jobs:
     readers: Sequence[StreamReader]
     clock: Clock
     scrape: Callable[[], Awaitable[None]]
-    note_backlog: Callable[[int], None]
+    progress: Fullness
     reconcile: Callable[[], Awaitable[None]]
 
     def timetable(self) -> list[Job]:
@@ -70,6 +83,7 @@ class Jobs:
             Job("reconcile", BUCKET, self.reconcile, offset=2),
             Job("delete old data", 60, self.expire, offset=17),
             Job("delete old requests", 60, self.expire_requests, offset=37),
+            Job("forget unused names", 86_400, self.forget_names, offset=11_820),
             Job("tidy the database", 300, self.store.tidy, offset=43),
         ]
 
@@ -97,8 +111,29 @@ class Jobs:
             settled = await reader.trim()
             if settled is not None and settled != await self.store.settled_to(reader.stream):
                 await self.store.note_settled(reader.stream, settled)
-            backlog += await reader.length()
-        self.note_backlog(backlog)
+            backlog += await self._cap(reader, await reader.length())
+        self.progress.backlog.set(backlog)
+
+    async def _cap(self, reader: StreamReader, length: int) -> int:
+        """The last resort against a stream that nobody keeps up with; how many entries are left.
+
+        It is said before it comes to that, and what it takes is counted.
+        """
+        most, progress = self.settings.stream_max_entries, self.progress
+        if not most or length < most * ALARM_AT:
+            progress.stream_trouble = None
+            return length
+        if progress.stream_trouble is None:
+            logger.error(
+                "a stream nears its cap, at which its oldest entries are deleted, stored or not",
+                extra={"stream": reader.stream, "entries": length, "cap": most},
+            )
+        progress.stream_trouble = f"the stream holds {length} entries of at most {most}"
+        cut = await reader.cap(most)
+        if cut:
+            progress.lost.inc(cut)
+            logger.error("deleted the oldest entries of a stream at its cap", extra={"entries": cut})
+        return length - cut
 
     async def expire(self) -> None:
         """Delete buckets whose time is over, a few rows at a time."""
@@ -118,6 +153,10 @@ class Jobs:
         before = int((self._now() - self.settings.retention_requests) * 1000)
         while await self.store.expire_requests(before, at_most=ROWS_AT_ONCE) == ROWS_AT_ONCE:
             pass
+
+    async def forget_names(self) -> None:
+        """Strings that clients choose freely would else outlive their requests and fill the database."""
+        await self.store.forget_names(few=FEW_NAMES)
 
     def _now(self) -> int:
         return self.clock.now_us() // 1_000_000

@@ -272,6 +272,13 @@ class Retention(Protocol):
         """
         ...
 
+    async def forget_names(self, *, few: int) -> int:
+        """Forget strings (users, models …) that no request refers to any more; how many.
+
+        Up to `few` strings are not worth it.
+        """
+        ...
+
     async def tidy(self) -> None:
         """The database's own housekeeping."""
         ...

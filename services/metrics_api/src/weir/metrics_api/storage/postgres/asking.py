@@ -91,6 +91,21 @@ async def size(connection: Connection) -> StoredSize:
     )
 
 
+async def names_held(connection: Connection) -> tuple[int, int]:
+    """How many strings there are, and the highest id."""
+    count, last = await connection.fetchrow(query("names_held", "postgres"))
+    return count, last
+
+
+async def names_page(connection: Connection, after: int, limit: int) -> list[int]:
+    return [row[0] for row in await connection.fetch(query("names_page", "postgres"), after, limit)]
+
+
+async def names_used(connection: Connection, start: int, limit: int) -> list[Record]:
+    """How many requests a stretch has and its last position; then the ids of strings in it."""
+    return await connection.fetch(query("names_used", "postgres"), start, limit)
+
+
 async def check(connection: Connection) -> None:
     await connection.fetchval(query("last_request", "postgres", filter=""), 0)
 

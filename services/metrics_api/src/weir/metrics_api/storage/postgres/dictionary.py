@@ -1,11 +1,12 @@
 """Strings and combinations of dimensions that the database holds once, and their ids.
 
-They are learned before the transaction that needs them and kept for ever, each by a statement of its own:
-so no process ever waits for another's batch, and one that is not needed in the end does no harm.
+They are learned before the transaction that needs them, each by a statement of its own: so no process ever
+waits for another's batch, and one that is not needed in the end does no harm.
 """
 
 from __future__ import annotations
 
+import time
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from weir.metrics_api.storage.postgres.driver import Connection
 
 CACHED: Final = 100_000
+CACHED_SECONDS: Final = 3600.0
+"""Ids of strings are asked for again after so long, which is how the database knows that they are used."""
+FORGOTTEN_SECONDS: Final = 86_400.0
+"""A string goes so long after no request was found to refer to it: then no process has its id in mind."""
 MOST_COMBINATIONS: Final = 100_000
 """Above it what clients choose freely (models, projects, keys) is no longer counted apart."""
 _DIGEST_BYTES: Final = 16
@@ -32,11 +37,13 @@ class Names:
 
     def __init__(self) -> None:
         self.ids: dict[str | None, int | None] = {None: None}
+        self._until = time.monotonic() + CACHED_SECONDS
 
     async def learn(self, connection: Connection, names: AbstractSet[str | None]) -> None:
         """Make sure that `ids` knows all of these."""
-        if len(self.ids) > CACHED:
+        if len(self.ids) > CACHED or time.monotonic() > self._until:
             self.ids = {None: None}
+            self._until = time.monotonic() + CACHED_SECONDS
         missing = sorted(name for name in names if name not in self.ids and name is not None)
         if not missing:
             return
@@ -48,8 +55,16 @@ class Names:
 
     async def _look_up(self, connection: Connection, names: list[str]) -> None:
         held = [texts.escaped(name) for name in names]
-        for identifier, name in await connection.fetch(query("names_known", "postgres"), held):
-            self.ids[name] = identifier
+        found = await connection.fetch(query("names_known", "postgres"), held)
+        gone = await self._keep(connection, [row[0] for row in found if row[2]])
+        self.ids.update((row[1], row[0]) for row in found if row[0] not in gone)
+
+    async def _keep(self, connection: Connection, unused: list[int]) -> set[int]:
+        """Use strings again that were about to be forgotten; the ids of those that are."""
+        if not unused:
+            return set()
+        kept = await connection.fetch(query("names_keep", "postgres"), unused)
+        return set(unused) - {row[0] for row in kept}
 
 
 class NamesById:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from weir.metrics_api.storage.names_in_use import NAMES_AT_ONCE, ROWS_AT_ONCE, NamesInUse
 from weir.metrics_api.storage.postgres import adding_up, asking, compacting, writing
 from weir.metrics_api.storage.postgres.connections import Readers, Writer
 from weir.metrics_api.storage.postgres.dictionary import NamesById
@@ -87,6 +88,23 @@ class PostgresStore:
 
     async def expire_requests(self, before: int, *, at_most: int) -> int:
         return await self._writer.run(self._writing.expire_requests, before, at_most)
+
+    async def forget_names(self, *, few: int) -> int:
+        """In two steps with a day between: other processes may have ids in mind that no request has yet."""
+        count, last = await self._readers.run(asking.names_held)
+        if count <= few:
+            return 0
+        used = NamesInUse(last)
+        start, rows = 0, ROWS_AT_ONCE
+        while rows == ROWS_AT_ONCE:
+            (found, end), *names = await self._readers.run(asking.names_used, start, ROWS_AT_ONCE)
+            rows, start = found, end or 0
+            used.note(row[1] for row in names)
+        forgotten, after = 0, 0
+        while page := await self._readers.run(asking.names_page, after, NAMES_AT_ONCE):
+            after = page[-1]
+            forgotten += await self._writer.run(writing.forget_names, used.unused(page))
+        return forgotten
 
     async def tidy(self) -> None:
         """Merge what several processes counted apart; make next month's table in time."""

@@ -23,7 +23,7 @@ from weir.metrics_api.storage.port import SECONDS
 from weir.metrics_api.storage.position import BUCKET_BITS, first_of
 from weir.metrics_api.storage.postgres import draft as drafting
 from weir.metrics_api.storage.postgres import texts
-from weir.metrics_api.storage.postgres.dictionary import Combinations, Names
+from weir.metrics_api.storage.postgres.dictionary import FORGOTTEN_SECONDS, Combinations, Names
 from weir.metrics_api.storage.postgres.partitions import Partitions
 from weir.metrics_api.storage.queries import query
 from weir.metrics_api.storage.rollup_tables import TABLES, tables_of
@@ -117,6 +117,14 @@ async def keep_accounts(connection: Connection, _shard: int, accounts: Sequence[
 
 async def note_settled(connection: Connection, _shard: int, stream: str, entry: StreamId) -> None:
     await connection.execute(query("stream_position_keep", "postgres"), stream, *entry)
+
+
+async def forget_names(connection: Connection, _shard: int, ids: Sequence[int]) -> int:
+    """Forget strings that nobody refers to and nobody has used for a while; how many."""
+    async with connection.transaction():
+        await connection.execute(query("names_mark", "postgres"), ids)
+        done = await connection.execute(query("names_forget", "postgres"), ids, FORGOTTEN_SECONDS)
+    return _count(done)
 
 
 async def expire(connection: Connection, _shard: int, level: Level, before: int, at_most: int) -> int:

@@ -204,6 +204,20 @@ def _files(connection: sqlite3.Connection) -> list[Path]:
     return [file for file in (path, path.with_name(f"{path.name}-wal")) if file.exists()]
 
 
+def names_held(connection: sqlite3.Connection) -> tuple[int, int]:
+    """How many strings there are, and the highest id."""
+    return connection.execute(query("names_held")).fetchone()
+
+
+def names_page(connection: sqlite3.Connection, after: int, limit: int) -> list[int]:
+    return [row[0] for row in connection.execute(query("names_page"), (after, limit))]
+
+
+def names_used(connection: sqlite3.Connection, start: int, limit: int) -> list[tuple[int | None, int | None]]:
+    """How many requests a stretch has and its last position; then the ids of strings in it."""
+    return connection.execute(query("names_used"), (start, limit)).fetchall()
+
+
 def check(connection: sqlite3.Connection) -> None:
     connection.execute(query("last_request", filter=""), (0,)).fetchone()
 

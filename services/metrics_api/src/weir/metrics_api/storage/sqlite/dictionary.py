@@ -24,6 +24,18 @@ class Names(dict[str | None, int | None]):
         super().__init__({None: None})
         self._connection = connection
         self._new: list[str | None] = []
+        self._watched = False
+
+    def watch(self) -> None:
+        """From now on remember all that is used."""
+        self.clear()
+        self[None] = None
+        self._watched = True
+
+    def not_used_since(self, ids: list[int]) -> list[int]:
+        """Which of these ids have not been asked for since `watch`; none where that is not known."""
+        used = set(self.values())
+        return [identifier for identifier in ids if identifier not in used] if self._watched else []
 
     def __missing__(self, name: str | None) -> int:
         row = self._connection.execute(query("name_add"), (name,)).fetchone()
@@ -36,6 +48,7 @@ class Names(dict[str | None, int | None]):
         if len(self) > CACHED:
             self.clear()
             self[None] = None
+            self._watched = False
 
     def rolled_back(self) -> None:
         """Forget the ids that were given in the transaction."""

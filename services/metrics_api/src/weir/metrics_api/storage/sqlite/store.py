@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from typing import TYPE_CHECKING, Final, Self
 
+from weir.metrics_api.storage.names_in_use import NAMES_AT_ONCE, ROWS_AT_ONCE, NamesInUse
 from weir.metrics_api.storage.port import UnstorableRecordError
 from weir.metrics_api.storage.sqlite import asking
 from weir.metrics_api.storage.sqlite.inspection import Inspection
@@ -104,6 +105,23 @@ class SqliteStore:
 
     async def expire_requests(self, before: int, *, at_most: int) -> int:
         return await self._writer.run(self._writing.expire_requests, before, at_most)
+
+    async def forget_names(self, *, few: int) -> int:
+        count, last = await self._readers.run(asking.names_held)
+        if count <= few:
+            return 0
+        await self._writer.run(self._writing.watch_names)
+        used = NamesInUse(last)
+        start, rows = 0, ROWS_AT_ONCE
+        while rows == ROWS_AT_ONCE:
+            (found, end), *names = await self._readers.run(asking.names_used, start, ROWS_AT_ONCE)
+            rows, start = found or 0, end or 0
+            used.note(name for _, name in names)
+        forgotten, after = 0, 0
+        while page := await self._readers.run(asking.names_page, after, NAMES_AT_ONCE):
+            after = page[-1]
+            forgotten += await self._writer.run(self._writing.forget_names, used.unused(page))
+        return forgotten
 
     async def tidy(self) -> None:
         await self._writer.run(self._writing.tidy)

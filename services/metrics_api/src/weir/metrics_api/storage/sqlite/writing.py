@@ -92,6 +92,16 @@ class Writing:
         with self:
             return self._connection.execute(query("expire_requests"), (first_of(before), at_most)).rowcount
 
+    def watch_names(self) -> None:
+        self._names.watch()
+
+    def forget_names(self, ids: list[int]) -> int:
+        """Forget those strings that have not been used since `watch_names`; how many."""
+        forgotten = self._names.not_used_since(ids)
+        with self:
+            self._connection.executemany(query("names_forget"), [(identifier,) for identifier in forgotten])
+        return len(forgotten)
+
     def tidy(self) -> None:
         self._connection.execute("pragma wal_checkpoint(passive)")  # does not wait for those who read
         self._connection.execute("pragma optimize")

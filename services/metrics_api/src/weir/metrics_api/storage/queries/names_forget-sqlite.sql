@@ -1,0 +1,2 @@
+-- Forget a string.
+delete from names where id = ?
