@@ -177,7 +177,7 @@ def _found(
         names, file_name = _names(info), _file_name(info)
         for variables in (environ, dotenv):
             both = next((name for name in names if name in variables), None)
-            if both is not None and file_name in variables:
+            if both is not None and file_name is not None and file_name in variables:
                 raise SettingsError(f"{both} and {file_name} are both set; remove one of them")
         for name in names:
             found = _first({"environment": environ, ".env": dotenv}, name, file_name)
