@@ -70,8 +70,9 @@ class Passage:
 class Corridor:
     """Asks Redis, on a client that may be shared."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, streams: Sequence[str] = (REQUESTS,)) -> None:
         self._redis = redis
+        self._streams = streams
 
     async def proxies(self) -> Sequence[Heartbeat]:
         """What every proxy of the last seconds says of itself, by name.
@@ -125,46 +126,60 @@ class Corridor:
 
     async def _stream(self) -> StreamState:
         dead = await self._redis.xlen(DEAD)
-        group = await self._group()
-        if group is None:
-            entries = await self._redis.xlen(REQUESTS)
-            return StreamState(entries, entries, entries, 0, await self._oldest_age(), 0, dead)
-        delivered: bytes = group["last-delivered-id"]
-        lag = cast("int | None", group.get("lag"))
-        waiting = await self._after(delivered, 1 if lag is not None else COUNTED_BY_HAND)
-        unread = lag if waiting and lag is not None else len(waiting)
-        oldest = [waiting[0][0]] if waiting else []
-        if group["pending"]:
-            summary = await self._redis.xpending(REQUESTS, GROUP)
-            oldest += [summary["min"]] if summary["min"] else []
+        shards = [await self._shard(stream) for stream in self._streams]
+        unread = [shard.unread for shard in shards if shard.unread is not None]
         return StreamState(
-            entries=await self._redis.xlen(REQUESTS),
-            unread=None if lag is None and unread == COUNTED_BY_HAND else unread,
-            unread_at_least=unread,
-            pending=group["pending"],
-            lag_seconds=await self._age(min(map(_written_ms, oldest))) if oldest else 0.0,
-            consumers=group["consumers"],
+            entries=sum(shard.entries for shard in shards),
+            unread=sum(unread) if len(unread) == len(shards) else None,
+            unread_at_least=sum(shard.unread_at_least for shard in shards),
+            pending=sum(shard.pending for shard in shards),
+            lag_seconds=max(shard.lag_seconds for shard in shards),
+            consumers=max(shard.consumers for shard in shards),
             dead_letters=dead,
         )
 
-    async def _after(self, delivered: bytes, at_most: int) -> list[Any]:
-        """The oldest entries that no consumer has been given."""
-        return cast("list[Any]", await self._redis.xrange(REQUESTS, f"({delivered.decode()}", count=at_most))
+    async def _shard(self, stream: str) -> StreamState:
+        group = await self._group(stream)
+        if group is None:
+            entries = await self._redis.xlen(stream)
+            first = await self._after(stream, b"0-0", 1)
+            return StreamState(entries, entries, entries, 0, await self._age(first), 0, 0)
+        lag = cast("int | None", group.get("lag"))
+        found = 1 if lag is not None else COUNTED_BY_HAND
+        waiting = await self._after(stream, group["last-delivered-id"], found)
+        unread = lag if waiting and lag is not None else len(waiting)
+        oldest = waiting[:1]
+        if group["pending"]:
+            summary = await self._redis.xpending(stream, GROUP)
+            oldest += [summary["min"]] if summary["min"] else []
+        return StreamState(
+            entries=await self._redis.xlen(stream),
+            unread=None if lag is None and unread == COUNTED_BY_HAND else unread,
+            unread_at_least=unread,
+            pending=group["pending"],
+            lag_seconds=await self._age(oldest),
+            consumers=group["consumers"],
+            dead_letters=0,
+        )
 
-    async def _oldest_age(self) -> float:
-        first = await self._after(b"0-0", 1)
-        return await self._age(_written_ms(first[0][0])) if first else 0.0
+    async def _after(self, stream: str, delivered: bytes, at_most: int) -> list[bytes]:
+        """Ids of the oldest entries that no consumer has been given."""
+        found = cast("list[Any]", await self._redis.xrange(stream, f"({delivered.decode()}", count=at_most))
+        return [row[0] for row in found]
 
-    async def _group(self) -> dict[str, Any] | None:
+    async def _group(self, stream: str) -> dict[str, Any] | None:
         try:
-            groups = await self._redis.xinfo_groups(REQUESTS)
+            groups = await self._redis.xinfo_groups(stream)
         except ResponseError:  # there is no stream before the first request
             return None
         return next((group for group in groups if group["name"] == GROUP.encode()), None)
 
-    async def _age(self, written_ms: int) -> float:
+    async def _age(self, entries: Sequence[bytes]) -> float:
+        """Seconds since the first of these was written, by the clock of Redis."""
+        if not entries:
+            return 0.0
         seconds, micros = await self._redis.time()
-        return max(0.0, seconds + micros / _MICRO - written_ms / 1000)
+        return max(0.0, seconds + micros / _MICRO - min(map(_written_ms, entries)) / 1000)
 
 
 async def _asked(question: Callable[[], Awaitable[T]]) -> T:

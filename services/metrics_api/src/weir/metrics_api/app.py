@@ -20,6 +20,7 @@ from prometheus_client.exposition import generate_latest
 
 from weir.events import reader as stream
 from weir.events.corridor import Corridor
+from weir.events.stream import request_streams
 from weir.metrics_api.graphql.door import graphql, sdl
 from weir.metrics_api.graphql.schema import Graph
 from weir.metrics_api.ingest.consumer import Consumer
@@ -128,9 +129,11 @@ def _redis(
         redis = stream.client(settings.redis_url)
         reading = stream.client(settings.redis_url, block=stream.BLOCK_SECONDS)
         listening = stream.client(settings.redis_url, block=5.0)
-        readers = [stream.StreamReader(redis, reading, consumer_name(settings))]
+        streams = request_streams(settings.stream_shards)
+        name = consumer_name(settings)
+        readers = [stream.StreamReader(redis, reading, name, each) for each in streams]
         app[HUB] = hub = Hub(redis, listening)
-        app[BUS] = corridor = Corridor(redis)
+        app[BUS] = corridor = Corridor(redis, streams)
         app[RECONCILIATION] = Reconciliation(corridor, app[STORE], app[CLOCK].monotonic)
         app[WATCH] = watch = PipelineWatch(app[RECONCILIATION], app[CLOCK], registry)
         tasks = BackgroundTasks()
@@ -145,7 +148,7 @@ def _redis(
                 readers,
                 app[CLOCK],
                 scraper.scrape,
-                progress.backlog.set,
+                progress,
                 watch.look,
             )
             tasks.keep_running("ingest", Consumer(readers, app[STORE], progress).run)
@@ -224,7 +227,7 @@ def _reports(app: web.Application) -> Reports:
 
 def _check_redis(progress: Progress) -> Callable[[], Awaitable[Check]]:
     async def check() -> Check:
-        trouble = progress.redis_trouble
+        trouble = progress.redis_trouble or progress.stream_trouble
         return Check(ok=trouble is None, detail=trouble or "connected", essential=False)
 
     return check

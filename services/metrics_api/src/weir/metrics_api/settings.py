@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from weir.events.redis_url import check_redis_url
 from weir.servicekit.hosts import HostNames
@@ -160,6 +160,16 @@ class MetricsApiSettings(ServiceSettings):
         default="redis://127.0.0.1:6379/0",
         description="the Redis through which the services meet",
         holds_secret=True,
+    )
+    stream_shards: Annotated[int, Field(ge=1, le=64)] = setting(
+        "WEIR_STREAM_SHARDS",
+        default=1,
+        description="over how many streams records are spread, for a Redis Cluster; as in all services",
+    )
+    stream_max_entries: Annotated[int, Field(ge=0)] = setting(
+        "WEIR_STREAM_MAX_ENTRIES",
+        default=0,
+        description="entries a stream may hold before its oldest are deleted, stored or not; 0: any",
     )
     scrape_targets: Targets = setting(
         "WEIR_SCRAPE_TARGETS",

@@ -65,7 +65,7 @@ async def listed(redis_url: str, *, as_json: bool) -> str:
     return _table(rows) if rows else "There are no dead letters."
 
 
-async def replay(redis_url: str, wish: Wish) -> Done:
+async def replay(redis_url: str, wish: Wish, stream: str = REQUESTS) -> Done:
     """Put entries back into the stream, each in the same moment in which it leaves the dead letters.
 
     Raises:
@@ -78,7 +78,7 @@ async def replay(redis_url: str, wish: Wish) -> Done:
                 done.found += 1
                 if not letter.is_whole:
                     done.cut += 1
-                elif await dead_letters.replay(redis, letter, REQUESTS):
+                elif await dead_letters.replay(redis, letter, stream):
                     done.done += 1
     return done
 

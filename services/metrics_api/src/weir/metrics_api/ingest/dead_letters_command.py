@@ -6,6 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
+from weir.events.stream import request_streams
 from weir.metrics_api.ingest import dead_letters
 from weir.metrics_api.ingest.dead_letters import Done, Wish
 from weir.servicekit.run import StartError
@@ -43,7 +44,9 @@ def _list(settings: MetricsApiSettings, asked: argparse.Namespace) -> None:
 
 def _replay(settings: MetricsApiSettings, asked: argparse.Namespace) -> None:
     wish = _wish(asked)
-    done = asyncio.run(dead_letters.replay(settings.redis_url, wish))
+    done = asyncio.run(
+        dead_letters.replay(settings.redis_url, wish, request_streams(settings.stream_shards)[0])
+    )
     line = f"replayed {_letters(done.done)}"
     if done.cut:
         line += f"; {done.cut} stay, since only the beginning of such a large entry was kept"

@@ -20,7 +20,7 @@ class Progress:
         )
         self.dead = Counter("weir_ingest_dead_letters", "Entries put aside as unreadable.", registry=registry)
         self.lost = Counter(
-            "weir_ingest_trimmed", "Entries that were trimmed away before they were read.", registry=registry
+            "weir_ingest_trimmed", "Entries deleted from a stream before they were stored.", registry=registry
         )
         self.failures = Counter(
             "weir_ingest_failures", "Attempts that failed and are repeated.", ["what"], registry=registry
@@ -29,5 +29,6 @@ class Progress:
             "weir_ingest_batch_seconds", "Time to store a batch of records.", registry=registry
         )
         self.backlog = Gauge("weir_ingest_backlog", "Entries in the stream.", registry=registry)
+        self.stream_trouble: str | None = None
         self.redis_trouble: str | None = "not connected yet"
         self.database_trouble: str | None = None
