@@ -10,7 +10,7 @@ from weir.metrics_api.storage.port import Filter
 from weir.metrics_api.storage.request_row import OUTCOME_CODES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 Clause = tuple[str, list[Any]]
@@ -35,20 +35,24 @@ _DIMENSIONS: Final = (
     "outcome",
 )
 _NAME_ID: Final = "(select id from names where name = ?)"
+_NO_NAME: Final = -1
 _NOT_OK: Final = 300
 
 
-def rows(wanted: Filter) -> Clause:
-    """Conditions on completion_requests as `r`, each starting with `and`."""
+def rows(wanted: Filter, ids: Mapping[str, int] | None = None) -> Clause:
+    """Conditions on completion_requests as `r`, each starting with `and`.
+
+    With `ids` of its names they hold numbers, by which PostgreSQL sees how rare what is looked for is.
+    """
     clauses: list[Clause] = []
     for field, column in _NAMED.items():
-        values: tuple[str, ...] = getattr(wanted, field)
-        if values:
-            clauses.append((_one_of(column, values, _NAME_ID), list(values)))
+        names: tuple[str, ...] = getattr(wanted, field)
+        if names:
+            clauses.append(_named(column, names, ids))
     if wanted.variant:
-        matches = _one_of("r.variant_id", wanted.variant, _NAME_ID)
+        matches, values = _named("r.variant_id", wanted.variant, ids)
         unnamed = " or r.variant_id is null" if PRODUCTION in wanted.variant else ""
-        clauses.append((f"({matches}{unnamed})", list(wanted.variant)))
+        clauses.append((f"({matches}{unnamed})", values))
     if wanted.outcome:
         codes = [OUTCOME_CODES[Outcome(outcome)] for outcome in wanted.outcome]
         # what the partial index holds, said so that the planner sees it
@@ -56,6 +60,17 @@ def rows(wanted: Filter) -> Clause:
         clauses.append((_one_of("r.outcome", codes) + only_failed, codes))
     clauses.extend(_status(wanted, "r.status_code"))
     return _joined(clauses)
+
+
+def names(wanted: Filter) -> list[str]:
+    """Every string in conditions on rows that rows hold the id of."""
+    return [name for field in (*_NAMED, "variant") for name in getattr(wanted, field)]
+
+
+def _named(column: str, names: Sequence[str], ids: Mapping[str, int] | None) -> Clause:
+    if ids is None:
+        return _one_of(column, names, _NAME_ID), list(names)
+    return _one_of(column, names), [ids.get(name, _NO_NAME) for name in names]
 
 
 def needs_a_scan(wanted: Filter) -> bool:

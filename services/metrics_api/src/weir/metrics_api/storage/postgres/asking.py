@@ -11,6 +11,7 @@ from weir.metrics_api.storage import filtering
 from weir.metrics_api.storage.accounting import from_rows
 from weir.metrics_api.storage.port import Page, StoredSize
 from weir.metrics_api.storage.position import BUCKET_BITS, first_of, started_at
+from weir.metrics_api.storage.postgres import texts
 from weir.metrics_api.storage.queries import query
 from weir.metrics_api.storage.request_row import from_row
 
@@ -137,7 +138,9 @@ async def _stretches(
 async def _newest(
     connection: Connection, wanted: Filter, first: int, last: int, limit: int | None
 ) -> list[Record]:
-    conditions, values = filtering.rows(wanted)
+    held = [texts.escaped(name) for name in filtering.names(wanted)]
+    found = await connection.fetch(query("names_known", "postgres"), held) if held else []
+    conditions, values = filtering.rows(wanted, {row[1]: row[0] for row in found})
     return await connection.fetch(
         query("requests", "postgres", filter=conditions), first, last, *values, limit
     )

@@ -42,6 +42,10 @@ _TROUBLE: Final = (
     OSError,
     TimeoutError,
 )
+_READING: Final = {
+    "default_transaction_read_only": "on",
+    "plan_cache_mode": "force_custom_plan",  # a plan for the frequent model takes minutes for the rare one
+}
 _CONNECTION_GOES_ON: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 P = ParamSpec("P")
@@ -136,7 +140,7 @@ class Readers:
             max_size=readers,
             timeout=CONNECT_SECONDS,
             command_timeout=QUERY_SECONDS + _GRACE_SECONDS,
-            server_settings=_settings(QUERY_SECONDS, {"default_transaction_read_only": "on"}),
+            server_settings=_settings(QUERY_SECONDS, _READING),
             init=texts.register,
             target_session_attrs="primary",  # a standby may not have yet what was told to be stored
         )
