@@ -18,11 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from weir.metrics_api.storage.port import Level
+    from weir.metrics_api.storage.port import Kept
 
 NOW = MOMENT // 1000
 SECOND, HOUR, DAY = 1000, 3_600_000, 86_400_000
-KEPT: dict[Level, float] = {"5s": 86400, "1m": 7 * 86400, "1h": float("inf"), "1d": float("inf")}
+KEPT: dict[Kept, float] = {
+    "requests": float("inf"),
+    "5s": 86400,
+    "1m": 7 * 86400,
+    "1h": float("inf"),
+    "1d": float("inf"),
+}
 
 
 @pytest.fixture
@@ -45,6 +51,14 @@ async def test_the_strip_shows_when_it_happened(store: SqliteStore, length: int)
     (group,) = (await summary(store, question(length, "model"), KEPT))["groups"]
     assert group["requests"] == 15
     assert [i for i, part in enumerate(group["strip"]) if part] == list(range(1, 30, 2))
+
+
+async def test_an_answer_of_rows_says_when_some_are_no_longer_kept(store: SqliteStore) -> None:
+    """Sums of roll-ups are complete all the same."""
+    kept: dict[Kept, float] = {**KEPT, "requests": 2 * 3600}
+    for length, complete in ((HOUR, True), (2 * HOUR, False), (3 * HOUR, False)):
+        assert (await summary(store, question(length, "user"), kept))["complete"] is complete, length
+        assert (await summary(store, question(length, "model"), kept))["complete"], length
 
 
 async def test_the_shortest_range_is_answered(store: SqliteStore) -> None:

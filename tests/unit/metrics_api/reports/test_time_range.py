@@ -22,11 +22,17 @@ from weir.metrics_api.reports.time_range import (
 from weir.metrics_api.storage.port import SECONDS, Window
 
 if TYPE_CHECKING:
-    from weir.metrics_api.storage.port import Level
+    from weir.metrics_api.storage.port import Kept
 
 NOW = 1_700_000_003_123
 DAY = 86_400
-KEPT: dict[Level, float] = {"5s": DAY, "1m": 7 * DAY, "1h": float("inf"), "1d": float("inf")}
+KEPT: dict[Kept, float] = {
+    "requests": float("inf"),
+    "5s": DAY,
+    "1m": 7 * DAY,
+    "1h": float("inf"),
+    "1d": float("inf"),
+}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from weir.metrics_api.metrics.snapshot import MetricSnapshot
-    from weir.metrics_api.storage.port import Level, Store, Window
+    from weir.metrics_api.storage.port import Kept, Store, Window
     from weir.servicekit.clock import Clock
 
 
@@ -38,7 +38,7 @@ class Stretch:
 class Reports:
     """Every question, over one store. Errors are those of the reports."""
 
-    def __init__(self, store: Store, retention: Mapping[Level, float], clock: Clock) -> None:
+    def __init__(self, store: Store, retention: Mapping[Kept, float], clock: Clock) -> None:
         self._store = store
         self._retention = retention
         self._clock = clock

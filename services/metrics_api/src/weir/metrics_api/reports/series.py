@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from weir.metrics_api.metrics.metric import Metric, Value
     from weir.metrics_api.reports.source import Sums
-    from weir.metrics_api.storage.port import Filter, Level, Store, Window
+    from weir.metrics_api.storage.port import Filter, Kept, Store, Window
 
 MOST_GROUPS: Final = 12
 MOST_METRICS: Final = 20
@@ -34,7 +34,7 @@ class SeriesQuestion:
     now_ms: int
 
 
-async def series(store: Store, question: SeriesQuestion, retention: Mapping[Level, float]) -> dict[str, Any]:
+async def series(store: Store, question: SeriesQuestion, retention: Mapping[Kept, float]) -> dict[str, Any]:
     """The answer as documented for `/api/series`.
 
     Raises:

@@ -11,7 +11,7 @@ from weir.metrics_api.storage.port import SECONDS, RollupAnswer, RollupQuestion,
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from weir.metrics_api.storage.port import Filter, Level, Store, Window
+    from weir.metrics_api.storage.port import Filter, Kept, Level, Store, Window
 
 MOST_ROWS: Final = 50_000
 """Rows that one answer is computed from at most; the newest ones, and the answer says it is not complete."""
@@ -47,11 +47,11 @@ class Source(Protocol):
 
 
 def source_for(
-    store: Store, wanted: Filter, by: str | None, now_ms: int, retention: Mapping[Level, float]
+    store: Store, wanted: Filter, by: str | None, now_ms: int, retention: Mapping[Kept, float]
 ) -> Source:
     """Rows when the question is about users, roll-ups otherwise."""
     if wanted.user or by == "user":
-        return RowSource(store, wanted)
+        return RowSource(store, wanted, now_ms - retention["requests"] * 1000)
     return RollupSource(store, wanted, now_ms, retention)
 
 
@@ -60,7 +60,7 @@ class RollupSource:
     store: Store
     wanted: Filter
     now_ms: int
-    retention: Mapping[Level, float]
+    retention: Mapping[Kept, float]
 
     async def sums(
         self,
@@ -99,6 +99,8 @@ class RollupSource:
 class RowSource:
     store: Store
     wanted: Filter
+    kept_from: float
+    """Unix ms; what began before may have been deleted."""
 
     async def sums(
         self,
@@ -114,4 +116,5 @@ class RowSource:
         question = RowQuestion(window, MOST_ROWS, self.wanted, tuple(group_by), slots, tuple(distributions))
         answers = await self.store.row_sums(question)
         rows = sum(answer.cell.sums.requests for answer in answers)
-        return Sums(answers, "rows", complete=rows < MOST_ROWS, start=window.start)
+        complete = rows < MOST_ROWS and window.start >= self.kept_from
+        return Sums(answers, "rows", complete=complete, start=window.start)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from weir.metrics_api.reports.source import Source, Sums
-    from weir.metrics_api.storage.port import Filter, Level, Store
+    from weir.metrics_api.storage.port import Filter, Kept, Store
 
 GROUPINGS: Final = (
     "model", "variant", "outcome", "upstream", "provider", "project", "api_key_id", "endpoint", "user",
@@ -37,7 +37,7 @@ class SummaryQuestion:
 
 
 async def summary(
-    store: Store, question: SummaryQuestion, retention: Mapping[Level, float]
+    store: Store, question: SummaryQuestion, retention: Mapping[Kept, float]
 ) -> dict[str, Any]:
     """The answer as documented for `/api/summary`."""
     window, by = question.window, question.by

@@ -11,6 +11,8 @@ from weir.servicekit.values import parse_duration
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from weir.metrics_api.storage.port import Kept
+
 SHORTEST_SECONDS: Final = 60
 LONGEST_SECONDS: Final = 90 * 86400
 LATEST_MS: Final = 1 << 42
@@ -71,7 +73,7 @@ def _moment(name: str, text: str) -> int:
 
 
 def segments(
-    window: Window, now_ms: int, retention: Mapping[Level, float], coarsest: Level = "1d"
+    window: Window, now_ms: int, retention: Mapping[Kept, float], coarsest: Level = "1d"
 ) -> tuple[Segment, ...]:
     """The fewest buckets that cover the window: days inside, hours, minutes and 5 s at its edges.
 
@@ -100,7 +102,7 @@ def ceil(moment: float, width: int) -> int:
     return -floor(-moment, width)
 
 
-def finest_kept(moment: float, now_ms: int, retention: Mapping[Level, float]) -> Level:
+def finest_kept(moment: float, now_ms: int, retention: Mapping[Kept, float]) -> Level:
     """The finest level whose bucket around a moment (s) is still there."""
     for level in ("5s", "1m"):
         if floor(moment, SECONDS[level]) >= now_ms / 1000 - retention[level]:
@@ -108,7 +110,7 @@ def finest_kept(moment: float, now_ms: int, retention: Mapping[Level, float]) ->
     return "1h"
 
 
-def _finest_at_end(moment: float, now_ms: int, retention: Mapping[Level, float]) -> Level:
+def _finest_at_end(moment: float, now_ms: int, retention: Mapping[Kept, float]) -> Level:
     """The finest level that can lead up to a moment (s): kept from the start of the wider bucket on."""
     for level, wider in _LED_UP_TO:
         if floor(moment, SECONDS[wider]) >= now_ms / 1000 - retention[level]:

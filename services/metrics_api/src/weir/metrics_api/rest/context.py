@@ -15,7 +15,7 @@ from weir.metrics_api.storage.port import Store
 from weir.servicekit.clock import Clock
 
 if TYPE_CHECKING:
-    from weir.metrics_api.storage.port import Level
+    from weir.metrics_api.storage.port import Kept
 
 
 class Targets(Protocol):
@@ -39,10 +39,16 @@ def now_ms(app: web.Application) -> int:
     return app[CLOCK].now_us() // 1000
 
 
-def retention(app: web.Application) -> dict[Level, float]:
-    """Seconds that each level of roll-ups is kept."""
+def retention(app: web.Application) -> dict[Kept, float]:
+    """Seconds that single requests and each level of roll-ups are kept."""
     settings = app[SETTINGS]
-    return {"5s": settings.retention_5s, "1m": settings.retention_1m, "1h": float("inf"), "1d": float("inf")}
+    return {
+        "requests": settings.retention_requests or float("inf"),
+        "5s": settings.retention_5s,
+        "1m": settings.retention_1m,
+        "1h": float("inf"),
+        "1d": float("inf"),
+    }
 
 
 def plain(seconds: float) -> float:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Level = Literal["5s", "1m", "1h", "1d"]
 """The widths of stored roll-up buckets, finest first. Days are UTC."""
+Kept = Literal["requests", "5s", "1m", "1h", "1d"]
+"""What is kept for a while: single requests, and each level of roll-ups."""
 SECONDS: Final[dict[Level, int]] = {"5s": 5, "1m": 60, "1h": 3600, "1d": 86400}
 SnapshotLevel = Literal["5s", "1m"]
 
