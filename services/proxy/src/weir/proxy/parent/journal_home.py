@@ -67,7 +67,7 @@ class JournalHome:
         """The folders beside this one whose owners have been gone for so long; each is locked for us now."""
         found: list[JournalHome] = []
         for directory in sorted(self.directory.parent.iterdir()):
-            if directory == self.directory:
+            if directory == self.directory or _is_wanted(directory):
                 continue
             try:
                 if now() - (directory / _LOCK).stat().st_mtime < seconds:
@@ -83,7 +83,7 @@ class JournalHome:
     @property
     def is_wanted(self) -> bool:
         """Whether the owner has come back and waits for us to give way."""
-        return (self.directory / _WANTED).exists()
+        return _is_wanted(self.directory)
 
     def close(self) -> None:
         os.close(self._lock_fd)
@@ -112,6 +112,14 @@ def _lock_as_owner(directory: Path) -> int | None:
     os.ftruncate(lock_fd, 0)
     os.utime(lock_fd)
     return lock_fd
+
+
+def _is_wanted(directory: Path) -> bool:
+    """Who waits touches the file again and again; an old one was left by a process that was killed."""
+    try:
+        return time.time() - (directory / _WANTED).stat().st_mtime < _GIVE_WAY_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 def _lock(directory: Path) -> int | None:
