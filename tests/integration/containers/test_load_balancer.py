@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from tests.support.dns_server import NameServer
 from tests.support.fake_llm import FakeLLM
 from tests.support.images import CHECKOUT
+from tests.support.load import Ledger
 from tests.support.processes import Process, start
 from tests.support.proxy import CHAT, ask, completion, start_proxy
 from tests.support.raw_http import Answer, Connection, IncompleteAnswerError, fetch
@@ -173,6 +174,37 @@ async def test_a_proxy_that_stops_finishes_its_streams_and_gets_no_new_requests(
     assert await stopping == 0
     answers = await asyncio.gather(*streams)
     assert all(answer.body.endswith(b"data: [DONE]\n\n") for answer in answers)
+
+
+async def test_a_rolling_restart_fails_no_request(cluster: Cluster) -> None:
+    """Each proxy is replaced while clients keep asking on kept connections; streams end where they began."""
+    cluster.start_proxy(SECOND)
+    ledger = Ledger(cluster.url)
+
+    async def roll() -> None:
+        await ledger.more(10)
+        for old, new in ((FIRST, THIRD), (SECOND, FOURTH)):
+            await asyncio.to_thread(cluster.start_proxy, new)
+
+            async def serves(new: str = new) -> bool:
+                assert (await ask(cluster.url, "demo", marker())).status == 200
+                return await _accepted(cluster, new) > 0
+
+            await eventually(serves, "the new proxy gets requests", deadline=30)
+            assert await asyncio.to_thread(cluster.proxies[old].stop, 40) == 0
+            cluster.names.addresses["proxy"].remove(old)
+            await ledger.more(10)
+
+    await ledger.load(4, roll)
+    assert ledger.whole
+    async with Redis.from_url(cluster.redis.url) as redis:
+        records = Records(redis)
+        await records.of_all(ledger.whole, deadline=30)
+        await records.read()
+    assert {event.outcome for event in records.events} == {"completed"}
+    # A connection may close just when its client sends the next request: that one was never begun, and
+    # clients send it again.
+    assert not any(records.has(mark) for mark in ledger.broken)
 
 
 async def test_what_a_removed_container_left_is_found_by_the_next(cluster: Cluster) -> None:
