@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from redis.exceptions import OutOfMemoryError
 from tests.support.builders import make_event
+from tests.support.redis_server import RedisServer
 
 from weir.events import encode, reader
 from weir.events.corridor import COUNTED_BY_HAND, Corridor
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from redis.asyncio import Redis
-    from tests.support.redis_server import RedisServer
 
     from weir.events import RequestEvent
 
@@ -211,6 +212,43 @@ async def test_entries_deleted_while_they_were_pending_do_not_stay_for_ever(
         await until(lambda: _none_pending(redis))
         assert progress.lost._value.get() == 4
     assert [one async for one in letters(redis)] == []
+
+
+async def test_a_redis_that_is_full_is_drained(tmp_path: Path, store: SqliteStore) -> None:
+    """It takes no live message and no dead letter, and must not need to: what is read makes room."""
+    server = RedisServer(tmp_path / "small", ["--maxmemory", "4mb", "--maxmemory-policy", "noeviction"])
+    server.start()
+    redis, blocking = client(server.url), client(server.url, block=reader.BLOCK_SECONDS)
+    try:
+        await StreamReader(redis, redis, "c").ensure_group(None)
+        await redis.xadd(REQUESTS, {FIELD: b"odd"})
+        sent = await _filled(redis)
+        async with consuming_as("c", redis, blocking, store):
+            await until(stored(store, sent))
+            await until(lambda: _only_pending(redis, 1))
+            await StreamReader(redis, redis, "c").trim()
+            await redis.xtrim(REQUESTS, maxlen=sent // 2, approximate=False)
+            await until(lambda: _none_pending(redis))
+        assert [letter.data async for letter in letters(redis)] == [b"odd"]
+    finally:
+        await redis.aclose()
+        await blocking.aclose()
+        server.stop()
+
+
+async def _filled(redis: Redis) -> int:
+    """How many records Redis took before it was full."""
+    sent = 0
+    while True:
+        try:
+            await redis.xadd(REQUESTS, {FIELD: encode(make_event(started_at=None))})
+        except OutOfMemoryError:
+            return sent
+        sent += 1
+
+
+async def _only_pending(redis: Redis, count: int) -> bool:
+    return await pending(redis) <= count
 
 
 class Crashing:

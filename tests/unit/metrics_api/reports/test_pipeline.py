@@ -222,6 +222,15 @@ async def test_a_proxy_that_died_is_remembered_and_its_successor_finishes_its_ac
     assert (life["closed"], life["in_journal"], life["crashed"]) == (True, 0, 2)
 
 
+async def test_a_proxy_that_stopped_with_nothing_under_way_has_nothing_in_its_journal(places: Places) -> None:
+    places.in_redis = [account(acknowledged=10)]
+    places.stored("b1-1", 10)
+    places.alive = set()
+    places.clock.advance(60)
+    report = await places.report()
+    assert (report["total"]["in_journal"], report["unknown"]) == (0, {})
+
+
 async def test_only_news_is_stored(places: Places) -> None:
     places.in_redis = [account(acknowledged=1, sent_at=1)]
     await places.reconciliation.keep()

@@ -87,6 +87,8 @@ class StreamReader:
         A new group begins after `settled`, up to which all is stored; at the stream's beginning where that is
         not known, or where the stream has not come so far: then it is another one than it was.
         """
+        if any(group["name"] == GROUP.encode() for group in await self._groups()):
+            return False  # asked first, because a Redis that is full refuses to make what is there already
         start = settled if settled is not None and settled <= await self._last_id() else "0"
         try:
             await self._redis.xgroup_create(self.stream, GROUP, id=str(start), mkstream=True)

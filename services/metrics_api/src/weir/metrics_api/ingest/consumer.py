@@ -11,7 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from weir.events.dead_letters import DeadLetter
 from weir.events.reader import (
@@ -183,23 +183,23 @@ class Consumer:
     async def _settle(self, batches: dict[Lane, list[Entry]]) -> None:
         """Store, publish and acknowledge; put aside what cannot be stored."""
         good: list[tuple[Lane, Entry, RequestEvent]] = []
+        dead: dict[Lane, list[DeadLetter]] = {}
+        gone: dict[Lane, list[Entry]] = {}
         for lane, entries in batches.items():
-            dead: list[DeadLetter] = []
-            gone: list[Entry] = []
             for entry in entries:
                 try:
                     if entry.gone:
-                        gone.append(entry)
+                        gone.setdefault(lane, []).append(entry)
                     else:
                         good.append((lane, entry, accept(entry.data)))
                 except UnacceptableEntryError as error:
-                    dead.append(_letter(entry, str(error)))
-            if dead:
-                await self._bury(lane, dead)
-            if gone:
-                await self._let_go(lane, gone)
+                    dead.setdefault(lane, []).append(_letter(entry, str(error)))
         if good:
             await self._store_and_acknowledge(good)
+        for lane, entries in gone.items():
+            await self._let_go(lane, entries)
+        for lane, letters in dead.items():  # last: a Redis that is full takes no letter
+            await self._bury(lane, letters)
 
     async def _store_and_acknowledge(self, good: Sequence[tuple[Lane, Entry, RequestEvent]]) -> None:
         """Halve a batch that the database refuses until the record that it refuses is alone."""
@@ -222,9 +222,16 @@ class Consumer:
         for lane, entry, _ in good:
             by_lane.setdefault(lane, []).append(entry)
         first = next(iter(by_lane)).reader
-        await self._insist("publish", lambda: first.publish(live))
+        await self._insist("publish", lambda: self._publish(first, live))
         for lane, entries in by_lane.items():
             await self._acknowledge(lane, entries)
+
+    async def _publish(self, reader: StreamReader, live: Sequence[bytes]) -> None:
+        """A Redis that is full takes no messages. Listeners do without: acknowledging is what makes room."""
+        try:
+            await reader.publish(live)
+        except OutOfMemoryError:
+            self._progress.failures.labels("live").inc()
 
     async def _acknowledge(self, lane: Lane, entries: Sequence[Entry]) -> None:
         await self._insist("acknowledge", lambda: lane.reader.finish(entries))

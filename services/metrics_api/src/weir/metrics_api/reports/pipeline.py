@@ -184,7 +184,9 @@ class Reconciliation:
         unaccounted = self._missing.confirmed(one.life, missing)
         if unaccounted is None:
             unknown["unaccounted"] = _looked_for(missing)
-        is_kept = one.is_alive or account.closed or now_us - account.sent_at < REPORT_SECONDS * 1_000_000
+        was_done = account.in_flight == account.in_journal == 0  # a proxy that stops says so last
+        is_recent = now_us - account.sent_at < REPORT_SECONDS * 1_000_000
+        is_kept = one.is_alive or account.closed or was_done or is_recent
         if not is_kept:
             unknown["in_journal"] = unknown["in_journal_bytes"] = (
                 f"{account.proxy_id} (boot {account.boot_id}) has gone without a word; "
