@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BATCH: Final = 256
-_BUSY_PAUSE: Final = 0.01
+BATCH: Final = 1024
+_BUSY_PAUSE: Final = 0.04
 _IDLE_PAUSE: Final = 0.025
 _FIRST_RETRY: Final = 0.2
 _LONGEST_RETRY: Final = 5.0
