@@ -81,6 +81,15 @@ class PostgresServer:
         """Without writing anything down: it recovers from its log at the next start."""
         self._end(signal.SIGQUIT)
 
+    def cut_connections(self) -> None:
+        """End every session but one's own, as a network that breaks does."""
+        asyncio.run(
+            self._execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where pid <> pg_backend_pid() and backend_type = 'client backend'"
+            )
+        )
+
     def close(self) -> None:
         self.stop()
         shutil.rmtree(self.directory)
