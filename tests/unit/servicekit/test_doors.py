@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -158,3 +159,49 @@ async def test_nothing_malformed_is_echoed(caplog: pytest.LogCaptureFixture) -> 
     assert answer.startswith(b"HTTP/1.0 400 ")
     assert b"secret" not in answer
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: sk-secret, chunked",
+        b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, chunked",
+        b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+        b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3",
+        b"POST /x HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked",
+        b"GET /x HTTP/2.0\r\nHost: x",
+        b"GET /x HTTP/0.9\r\nHost: x",
+        b"GET http://sk-secret/x HTTP/1.1\r\nHost: x",
+        b"GET /x HTTP/1.1\r\nHost: x\r\nHost: y",
+        b"GET /x HTTP/1.1\r\nHost: x\r\nX: a\x01sk-secret",
+    ],
+)
+async def test_what_others_would_read_in_another_way_is_refused(
+    head: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    app = web.Application(middlewares=[problems])
+    app.router.add_route("*", "/x", healthz)
+    async with served(app) as url, await Connection.open(url) as connection:
+        smuggled = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
+        body = b"0\r\n\r\n" if b"Transfer" in head else b""
+        await connection.send(head + b"\r\n\r\n" + body + smuggled)
+        answer = await connection.ended()
+    assert re.match(rb"HTTP/1\.[01] (?:400|505) ", answer)
+    assert answer.count(b"HTTP/1.") == 1, "what follows is not taken for a request"
+    assert b"secret" not in answer
+    assert "secret" not in caplog.text
+
+
+async def test_a_chunked_body_is_none_of_that() -> None:
+    async def echo(request: web.Request) -> web.Response:
+        return web.Response(body=await request.read())
+
+    app = web.Application()
+    app.router.add_post("/x", echo)
+    async with served(app) as url, await Connection.open(url) as connection:
+        await connection.send(
+            b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\nConnection: close\r\n\r\n"
+            b"2\r\nhi\r\n0\r\n\r\n"
+        )
+        assert (await connection.ended()).endswith(b"\r\n\r\nhi")
