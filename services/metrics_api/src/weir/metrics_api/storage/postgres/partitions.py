@@ -27,8 +27,9 @@ LAST_YEAR: Final = 2099
 _VERSION: Final = 7
 _DECEMBER: Final = 12
 _TIME_SHIFT: Final = 80
-DROP_WAIT_MS: Final = 500
-"""Dropping a table needs the parent to itself. Rather later than that all others wait behind it for long."""
+DROP_WAIT_MS: Final = 1500
+"""Dropping a table needs the parent to itself: rather later than that all others wait behind it for long.
+Longer than PostgreSQL takes to call an autovacuum off (deadlock_timeout, 1 s)."""
 _TABLE: Final = re.compile(r"completion_requests_(\d{4})_(\d{2})")
 
 
@@ -103,16 +104,18 @@ class Partitions:
         over = first_id_at(end)
         for name in [row[0] for row in await connection.fetch(query("partitions", "postgres"))]:
             month = Month.of_table(name)
-            if month is not None and month.next.first_id <= over and await _is_over(connection, month, end):
+            if month is not None and month.next.first_id <= over:
                 await self._drop(connection, month, end)
 
     async def _drop(self, connection: Connection, month: Month, end: int) -> None:
         try:
+            if not await _is_over(connection, month, end):
+                return
             async with connection.transaction():
                 await connection.execute(query("wait_for_locks", "postgres"), str(DROP_WAIT_MS))
                 await connection.execute(query("lock_until_commit", "postgres"), LOCK)
                 await connection.execute(query("requests_lock", "postgres"))
-                if not await _is_over(connection, month, end):
+                if not await _is_over(connection, month, end):  # nobody adds to it any more
                     return
                 await connection.execute(query("partition_drop", "postgres", table=month.table))
         except (asyncpg.LockNotAvailableError, asyncpg.UndefinedTableError):
