@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +13,9 @@ from tests.support.builders import MOMENT, make_event
 from weir.events import Outcome
 from weir.metrics_api.metrics.dimension import OTHER
 from weir.metrics_api.metrics.rollup import dimensions_of
+from weir.metrics_api.problems import problem_of
 from weir.metrics_api.storage import filtering
+from weir.metrics_api.storage.places import Places, TooManyQuestionsError
 from weir.metrics_api.storage.port import Filter, QueryTimeoutError, StorageError, Window
 from weir.metrics_api.storage.position import first_of, next_slot, position, started_at
 from weir.metrics_api.storage.queries import query
@@ -126,6 +130,48 @@ async def test_a_question_that_takes_too_long_is_ended(
     assert await readers.run(quick) == (1,), "the connection goes on"
     with pytest.raises(StorageError, match="no such table"):
         await readers.run(lambda connection: connection.execute("select * from missing"))
+    readers.close()
+
+
+async def test_more_questions_than_there_are_places_are_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_writer(tmp_path / "weir.db").close()
+    readers = ReaderThreads(DatabaseFile(tmp_path / "weir.db"), readers=1)
+    monkeypatch.setattr(readers, "_places", Places(3))
+    go_on = threading.Event()
+
+    def wait(_connection: sqlite3.Connection) -> bool:
+        return go_on.wait(30)
+
+    waiting = [asyncio.ensure_future(readers.run(wait)) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(TooManyQuestionsError) as error:
+        await readers.run(wait)
+    told = problem_of(error.value)
+    assert told is not None
+    assert (told.status, told.code, told.headers) == (503, "too_many_questions", {"Retry-After": "2"})
+    go_on.set()
+    assert await asyncio.gather(*waiting) == [True] * 3
+    assert await readers.run(wait), "its place is free again"
+    readers.close()
+
+
+async def test_the_time_in_which_a_question_waits_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_writer(tmp_path / "weir.db").close()
+    readers = ReaderThreads(DatabaseFile(tmp_path / "weir.db"), readers=1)
+    go_on = threading.Event()
+    first = asyncio.ensure_future(readers.run(lambda _connection: go_on.wait(30)))
+    await asyncio.sleep(0)
+    monkeypatch.setattr(threads, "QUERY_SECONDS", -1.0)
+    second = asyncio.ensure_future(readers.run(lambda _connection: pytest.fail("it was asked all the same")))
+    await asyncio.sleep(0)
+    go_on.set()
+    assert await first
+    with pytest.raises(QueryTimeoutError):
+        await second
     readers.close()
 
 

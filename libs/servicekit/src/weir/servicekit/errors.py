@@ -20,8 +20,11 @@ logger = logging.getLogger(__name__)
 class ProblemError(Exception):
     """An answer that is an error: `detail` says what is wrong and how to mend it."""
 
-    def __init__(self, status: HTTPStatus, code: str, detail: str) -> None:
+    def __init__(
+        self, status: HTTPStatus, code: str, detail: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(detail)
+        self.headers = headers
         self.status = status
         self.code = code
         self.detail = detail
@@ -52,7 +55,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except ProblemError as error:
-        return problem(error.status, error.code, error.detail)
+        return problem(error.status, error.code, error.detail, error.headers)
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise

@@ -9,9 +9,11 @@ from weir.metrics_api.live.hub import TooManyListenersError
 from weir.metrics_api.reports.filter import InvalidFilterError
 from weir.metrics_api.reports.requests import InvalidCursorError
 from weir.metrics_api.reports.time_range import InvalidRangeError
+from weir.metrics_api.storage.places import TooManyQuestionsError
 from weir.metrics_api.storage.port import QueryTimeoutError, StorageError
 from weir.servicekit.errors import ProblemError
 
+RETRY_SECONDS: Final = "2"
 _PROBLEMS: Final[tuple[tuple[type[Exception], HTTPStatus, str, str], ...]] = (
     (InvalidRangeError, HTTPStatus.BAD_REQUEST, "invalid_range", "{error}"),
     (InvalidCursorError, HTTPStatus.BAD_REQUEST, "invalid_cursor", "{error}"),
@@ -29,6 +31,12 @@ _PROBLEMS: Final[tuple[tuple[type[Exception], HTTPStatus, str, str], ...]] = (
         "{error}; ask for a shorter range or add a filter",
     ),
     (
+        TooManyQuestionsError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "too_many_questions",
+        "{error}; try again in a moment",
+    ),
+    (
         StorageError,
         HTTPStatus.SERVICE_UNAVAILABLE,
         "unavailable",
@@ -43,5 +51,6 @@ def problem_of(error: BaseException) -> ProblemError | None:
         return error
     for kind, status, code, text in _PROBLEMS:
         if isinstance(error, kind):
-            return ProblemError(status, code, text.format(error=error))
+            headers = {"Retry-After": RETRY_SECONDS} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
+            return ProblemError(status, code, text.format(error=error), headers)
     return None

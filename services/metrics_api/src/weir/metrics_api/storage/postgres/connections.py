@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, c
 
 import asyncpg
 
+from weir.metrics_api.storage.places import Places
 from weir.metrics_api.storage.port import QueryTimeoutError, StorageError, UnstorableRecordError
 from weir.metrics_api.storage.postgres import texts
 from weir.metrics_api.storage.queries import query
@@ -131,6 +132,7 @@ class Readers:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._places = Places()
 
     @classmethod
     async def open(cls, url: str, readers: int = READERS) -> Readers:
@@ -155,9 +157,10 @@ class Readers:
         """Raises StorageError when PostgreSQL fails, QueryTimeoutError when it takes too long."""
         asked = False
         try:
-            async with self._pool.acquire(timeout=QUERY_SECONDS) as connection:
-                asked = True
-                return await question(connection, *args, **kwargs)
+            with self._places.taken():
+                async with self._pool.acquire(timeout=QUERY_SECONDS) as connection:
+                    asked = True
+                    return await question(connection, *args, **kwargs)
         except (asyncpg.QueryCanceledError, TimeoutError) as error:
             if not asked:
                 raise StorageError(f"PostgreSQL: no connection within {QUERY_SECONDS:g} s") from error

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, TypeVar
 
+from weir.metrics_api.storage.places import Places
 from weir.metrics_api.storage.port import QueryTimeoutError
 from weir.metrics_api.storage.sqlite.opening import open_reader
 
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 READERS: Final = 4
 QUERY_SECONDS: Final = 10.0
 _PROGRESS_STEPS: Final = 10_000
+_TOO_LONG: Final = "the question took longer than {:g} s"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,6 +69,7 @@ class ReaderThreads:
     def __init__(self, file: DatabaseFile, readers: int = READERS) -> None:
         self._executor = ThreadPoolExecutor(readers, "sqlite-reader")
         self._file = file
+        self._places = Places()
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         self._connections = [open_reader(file.path) for _ in range(readers)]
         for connection in self._connections:
@@ -78,11 +81,16 @@ class ReaderThreads:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Raises StorageError when SQLite fails, QueryTimeoutError when it takes too long."""
+        """Raises StorageError when SQLite fails, QueryTimeoutError when it takes too long.
+
+        The time in which it waits for a reader counts.
+        """
+        deadline = time.monotonic() + QUERY_SECONDS
 
         def work() -> T:
+            if time.monotonic() > deadline:
+                raise QueryTimeoutError(_TOO_LONG.format(QUERY_SECONDS))
             connection = self._idle.get()
-            deadline = time.monotonic() + QUERY_SECONDS
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _PROGRESS_STEPS)
             try:
                 return question(connection, *args, **kwargs)
@@ -92,10 +100,11 @@ class ReaderThreads:
 
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._executor, work)
+            with self._places.taken():
+                return await loop.run_in_executor(self._executor, work)
         except sqlite3.OperationalError as error:
             if "interrupted" in str(error):
-                raise QueryTimeoutError(f"the question took longer than {QUERY_SECONDS:g} s") from error
+                raise QueryTimeoutError(_TOO_LONG.format(QUERY_SECONDS)) from error
             raise self._file.error(error) from error
         except sqlite3.Error as error:
             raise self._file.error(error) from error
