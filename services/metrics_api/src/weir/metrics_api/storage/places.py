@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from weir.metrics_api.storage.port import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 MOST_QUESTIONS: Final = 128
 """Those being answered and those that wait."""
@@ -26,7 +26,7 @@ class Places:
         self._taken = 0
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
+    def taken(self) -> Generator[None]:
         """Take a place for the time of a question.
 
         Raises:
