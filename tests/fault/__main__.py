@@ -1,6 +1,6 @@
 """Break Weir and hold the rows against what the clients were told.
 
-    make test-faults FAULTS="--seed 7 --kills 500 --requests 500000 --rounds 10 --store both --stops 1-100"
+    make test-faults ARGS="--seed 7 --kills 500 --requests 500000 --rounds 20 --store both --stops 1-100"
 
 Rounds: real processes are killed at random points while clients ask. Kills and requests are spread over the
 rounds, each with an installation and a seed of its own. Stops: the metrics API is killed at the Nth thing
@@ -61,7 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--requests", type=int, default=500_000)
     parser.add_argument("--store", choices=["sqlite", "postgres", "both"], default="both")
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--stops", type=_numbers, default=range(1, 101), help="N, such as 1-100 or 17")
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "weir-fault-failures")
     return parser.parse_args()

@@ -7,6 +7,7 @@ import random
 import shutil
 import tempfile
 import time
+import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,6 +105,8 @@ async def run_round(plan: Plan, postgres: PostgresServer | None, keep: Path | No
         await _ask_pipeline(installation, report)
         await asyncio.to_thread(installation.stop)
         report.balance = await compare(ledger, plan.kind, installation.database)
+    except Exception as error:  # noqa: BLE001 - the next round goes on; this one has failed
+        report.complaints.append("".join(traceback.format_exception(error)))
     finally:
         await asyncio.to_thread(installation.end)
         report.seconds = time.monotonic() - began

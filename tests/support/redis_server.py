@@ -9,12 +9,16 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tests.support.processes import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_START_SECONDS: Final = 60.0
+"""It reads its append-only file first, and the disk may have other things to do."""
 
 
 class RedisServer:
@@ -55,7 +59,7 @@ class RedisServer:
                 stdout=log,
                 stderr=log,
             )
-        until(self._answers, f"Redis on port {self.port} answers")
+        until(self._answers, f"Redis on port {self.port} answers", _START_SECONDS)
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)
