@@ -50,8 +50,8 @@ class PostgresServer:
         """Remove a database, whoever is connected to it."""
         asyncio.run(self._execute(f"drop database {url.rpartition('/')[2]} with (force)"))
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
+    def start(self, **more: str) -> None:
+        """Start it, with more settings than its own, and wait until it answers."""
         assert self._popen is None, "it runs already"
         settings = {
             "listen_addresses": "127.0.0.1",
@@ -60,6 +60,7 @@ class PostgresServer:
             "fsync": "off",
             "shared_buffers": "64MB",
             "max_connections": "60",
+            **more,
         }
         options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
         with (self.directory / "log").open("ab") as log:

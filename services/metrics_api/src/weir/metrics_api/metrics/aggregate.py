@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from weir.events import ERROR_OUTCOMES, Outcome
 from weir.metrics_api.metrics.dimension import status_class
-from weir.metrics_api.metrics.measure import NO_SUMS, Distributions
+from weir.metrics_api.metrics.measure import NO_DISTRIBUTIONS, NO_SUMS, Distributions
 
 if TYPE_CHECKING:
     from weir.metrics_api.metrics.measure import Cell, Sums
@@ -42,7 +42,7 @@ class Aggregate:
             self.errors += sums.requests
         if outcome == Outcome.COMPLETED:
             self.completed = self.completed.plus(sums)
-        if timed is None or outcome in timed:
+        if (timed is None or outcome in timed) and cell.distributions is not NO_DISTRIBUTIONS:
             self.distributions = self.distributions.plus(cell.distributions)
         if (family := status_class(status_code)) is not None:
             self.status_classes[family] = self.status_classes.get(family, 0) + sums.requests

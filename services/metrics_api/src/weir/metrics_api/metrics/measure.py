@@ -34,7 +34,7 @@ class Sums(NamedTuple):
     response_bytes_n: int = 0
 
     def plus(self, other: Sequence[int]) -> Sums:
-        return Sums(*map(int.__add__, self, other))
+        return Sums(*map(int.__add__, self, other)) if self is not NO_SUMS else Sums._make(other)
 
 
 NO_SUMS: Final = Sums()
@@ -49,6 +49,9 @@ class Distributions(NamedTuple):
 
     def plus(self, other: Distributions) -> Distributions:
         return Distributions(*(mine + others for mine, others in zip(self, other, strict=True)))
+
+
+NO_DISTRIBUTIONS: Final = Distributions()
 
 
 UNITS_PER: Final = {"latency": 1000, "ttft": 1000, "tokens_per_second": 1000}

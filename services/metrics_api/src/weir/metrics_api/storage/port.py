@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,8 +129,7 @@ class RowQuestion:
     distributions: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RollupAnswer:
+class RollupAnswer(NamedTuple):
     """One sum. `group` has the values of `group_by`, in its order."""
 
     slot: int
@@ -138,8 +137,7 @@ class RollupAnswer:
     cell: Cell
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSnapshot:
+class StoredSnapshot(NamedTuple):
     """What is stored of one bucket and variant: `totals` are of this bucket alone."""
 
     bucket: int

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weir.events import Outcome
 from weir.metrics_api.metrics import dimension
 from weir.metrics_api.metrics.histogram import merge
-from weir.metrics_api.metrics.measure import Cell, Distributions, Sums
+from weir.metrics_api.metrics.measure import NO_DISTRIBUTIONS, Cell, Distributions, Sums
 from weir.metrics_api.storage import filtering
 from weir.metrics_api.storage.port import RollupAnswer
 from weir.metrics_api.storage.queries import query
@@ -78,12 +78,11 @@ def answers(
     after = 1 + len(kept)
     for row in distributions:
         groups.setdefault((row[0], *row[after : after + width]), []).append(row)
-    nothing = Distributions()
     found: list[RollupAnswer] = []
     for row in sums:
         group = tuple(row[_AFTER_SUMS : _AFTER_SUMS + width])
         rows = groups.get((row[0], *group))
-        times = nothing if rows is None else _merged(rows, kept)
+        times = NO_DISTRIBUTIONS if rows is None else _merged(rows, kept)
         found.append(RollupAnswer(row[0], group, Cell(Sums._make(row[1:_AFTER_SUMS]), times)))
     return found
 

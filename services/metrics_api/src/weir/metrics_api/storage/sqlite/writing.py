@@ -6,7 +6,6 @@ Runs in the writer thread.
 from __future__ import annotations
 
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,15 +43,13 @@ class Writing:
         self._connection = connection
         self._names = Names(connection)
         self._combinations = Combinations(connection)
-        self._folding = ThreadPoolExecutor(1, "sqlite-folding")
 
     def add(self, events: Sequence[RequestEvent]) -> list[RequestEvent]:
         """Store what is new, all or nothing, and return it."""
-        folded = self._folding.submit(fold, events, FINEST)  # nearly always all of them are new
         with self:
             new = self._add_rows(events)
             if new:
-                self._add_sums(folded.result() if len(new) == len(events) else fold(new, FINEST))
+                self._add_sums(fold(new, FINEST))
                 self._connection.executemany(query("journal_add"), counted(new))
         return new
 
@@ -107,7 +104,6 @@ class Writing:
         self._connection.execute("pragma optimize")
 
     def close(self) -> None:
-        self._folding.shutdown()
         try:
             self._connection.execute("pragma optimize")
         finally:
