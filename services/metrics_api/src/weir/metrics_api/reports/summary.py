@@ -36,9 +36,7 @@ class SummaryQuestion:
     now_ms: int
 
 
-async def summary(
-    store: Store, question: SummaryQuestion, retention: Mapping[Kept, float]
-) -> dict[str, Any]:
+async def summary(store: Store, question: SummaryQuestion, retention: Mapping[Kept, float]) -> dict[str, Any]:
     """The answer as documented for `/api/summary`."""
     window, by = question.window, question.by
     source = source_for(store, question.wanted, by, question.now_ms, retention)
