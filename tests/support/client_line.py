@@ -8,7 +8,7 @@ from tests.support.transport import FakeTransport
 
 from weir.proxy.endpoints import ENDPOINTS
 from weir.proxy.exchange import Exchange
-from weir.proxy.wire.server import ClientConnection
+from weir.proxy.wire.server import ClientConnection, ClientTimeouts
 
 if TYPE_CHECKING:
     from tests.support.fixtures import HeldClock
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 HEAD_TIMEOUT = 10.0
 KEEP_ALIVE = 75.0
+BODY_RATE = 100.0
+TIMEOUTS = ClientTimeouts(HEAD_TIMEOUT, KEEP_ALIVE, BODY_RATE)
 
 
 class NotingApplication:
@@ -98,4 +100,4 @@ class Line:
 
     def sweep_after(self, seconds: float) -> None:
         self.clock.advance(seconds)
-        self.connection.sweep(self.clock.monotonic(), HEAD_TIMEOUT, KEEP_ALIVE)
+        self.connection.sweep(self.clock.monotonic(), TIMEOUTS)

@@ -6,6 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from tests.support.fixtures import HeldClock
 from tests.support.transport import FakeTransport
 
@@ -21,11 +22,12 @@ from weir.proxy.handlers.models import MERGED, MergedModels
 from weir.proxy.metering.counters import Counters, create_file
 from weir.proxy.metering.ids import RequestIds
 from weir.proxy.metering.recorder import Recorder
-from weir.proxy.pipeline import Pipeline, Routes
+from weir.proxy.pipeline import BodyLimits, Pipeline, Routes
 from weir.proxy.providers import DIALECTS, PROVIDERS
 from weir.proxy.routing.router import Router
 from weir.proxy.upstream import Timeouts, Upstream
 from weir.proxy.wire.framing import HeadLimits
+from weir.proxy.wire.known_heads import KnownHeads
 from weir.proxy.wire.server import ClientConnection
 from weir.proxy.wire.upstream import UpstreamConnection, UpstreamPool
 from weir.servicekit.tasks import BackgroundTasks
@@ -94,7 +96,7 @@ class ClientEnd:
     def __init__(self, proxy: InMemoryProxy) -> None:
         self.transport = FakeTransport()
         self.connection = ClientConnection(
-            proxy.pipeline, HeadLimits(), proxy.clock.monotonic, proxy.connections
+            proxy.pipeline, HeadLimits(), proxy.clock.monotonic, proxy.connections, known=proxy.known
         )
         self.connection.connection_made(self.transport)
 
@@ -121,11 +123,14 @@ class InMemoryProxy:
         clients: Mapping[str, str] | None = None,
         max_in_flight: int = 8,
         max_body_bytes: int = 10_000,
+        max_upload_bytes: int = 10 << 20,
         origins: Sequence[str] = (),
+        open_groups: Sequence[str] = (),
     ) -> None:
         self.clock = HeldClock()
         self.tasks = BackgroundTasks()
         self.connections: set[ClientConnection] = set()
+        self.known = KnownHeads()
         self._directory = directory
         self._counters_fd = create_file()
         self.counters = Counters(self._counters_fd)
@@ -143,8 +148,10 @@ class InMemoryProxy:
         )
         self.networks = {name: FakeNetwork(pool) for name, pool in self.forwarder._pools.items()}
         self.forwarder._pools.update(self.networks)
+        for name, lane in self.forwarder._lanes.items():
+            self.forwarder._lanes[name] = replace(lane, pool=self.networks[name])
         self.pipeline = Pipeline(
-            EndpointTable(ENDPOINTS),
+            EndpointTable(ENDPOINTS, open_groups),
             DIALECTS,
             cors=Cors(origins),
             routes=Routes(
@@ -155,7 +162,7 @@ class InMemoryProxy:
             request_ids=RequestIds(),
             handlers=dict.fromkeys(MERGED, MergedModels(self.tasks)),
             clock=self.clock,
-            max_body_bytes=max_body_bytes,
+            limits=BodyLimits(max_body_bytes, max_upload_bytes),
         )
 
     @property

@@ -198,7 +198,7 @@ async def test_cutting_what_is_in_flight_records_each(proxy: InMemoryProxy) -> N
 async def test_what_nobody_foresaw_is_an_answer_and_a_record(
     proxy: InMemoryProxy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise LookupError("unforeseen")
 
     monkeypatch.setattr(Forwarder, "send", fail)
@@ -265,7 +265,7 @@ class TestListings:
     async def test_a_mistake_of_ours_ends_the_exchange_too(
         self, make_proxy: Callable[..., InMemoryProxy], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        async def fail(*_: object) -> None:
+        async def fail(*_: object, **__: object) -> None:
             raise LookupError("unforeseen")
 
         monkeypatch.setattr(Forwarder, "fetch_all", fail)

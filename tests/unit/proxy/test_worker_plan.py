@@ -40,6 +40,8 @@ def test_round_trip(upstreams: tuple[Upstream, ...], clients: dict[str, str]) ->
         proxy_protocol=True,
         max_in_flight=10,
         max_body_bytes=1 << 33,
+        max_upload_bytes=1 << 34,
+        min_body_rate=500,
         connect_timeout=0.5,
         first_byte_timeout=1.0,
         idle_timeout=2.0,

@@ -73,6 +73,12 @@ class Nobody:
     def must_close(self, head: RequestHead) -> bool:
         raise AssertionError
 
+    def hold_request(self) -> None:
+        raise AssertionError
+
+    def take_request(self) -> None:
+        raise AssertionError
+
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:

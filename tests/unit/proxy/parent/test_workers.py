@@ -108,6 +108,7 @@ class House:
         numbers = dict.fromkeys(
             (
                 *("journal_max_bytes", "max_in_flight", "max_body_bytes", "connect_timeout"),
+                *("max_upload_bytes", "min_body_rate"),
                 *("first_byte_timeout", "idle_timeout", "total_timeout", "head_timeout"),
                 *("keep_alive_timeout", "drain_seconds"),
             ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pytest
+from msgspec.structs import asdict
 from tests.support.fake_llm.families import family_of
 from tests.support.fake_llm.reply import Asked
 from tests.support.fake_llm.script import SCRIPTS
@@ -55,8 +56,11 @@ def follow(reader: AnswerReader, body: bytes, length: int) -> tuple[bytes, dict[
 
 def timeless(facts: AnswerFacts) -> dict[str, Any]:
     """The facts but for their moments."""
-    names = [name for name in type(facts).__slots__ if not name.endswith("_at") and name != "max_token_gap"]
-    return {name: getattr(facts, name) for name in names}
+    return {
+        name: value
+        for name, value in asdict(facts).items()
+        if not name.endswith("_at") and name != "max_token_gap"
+    }
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.case.name)

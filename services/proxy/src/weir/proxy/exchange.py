@@ -6,17 +6,32 @@ Moments (`*_at`) are seconds on the monotonic clock; None has not happened.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from weir.events import Attempt, Outcome
-    from weir.proxy.endpoints import Endpoint
-    from weir.proxy.upstream import Upstream
+import msgspec
+
+from weir.events import Attempt, Outcome
+from weir.proxy.endpoints import Endpoint
+from weir.proxy.upstream import Upstream
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class HeadMemory:
+    """What was worked out from a head, for the next request that comes with the same one."""
+
+    __slots__ = ("admission", "came_again", "lines", "texts")
+
+    def __init__(self) -> None:
+        self.admission: Any = None
+        """The pipeline's: who it is and what is asked for."""
+        self.texts: Any = None
+        """The recorder's: what of it stands in every record."""
+        self.came_again = False
+        """It pays to keep what was made for a request with it."""
+        self.lines: dict[object, bytes] = {}
+        """The head as it goes up, by who writes it."""
+
+
+class RequestHead(msgspec.Struct, frozen=True, gc=False):
     """A request's head after every framing check has passed."""
 
     method: bytes
@@ -31,6 +46,22 @@ class RequestHead:
     chunked: bool
     keep_alive: bool
     http_11: bool
+    memory: HeadMemory = msgspec.field(default_factory=HeadMemory)
+
+    def with_length(self, content_length: int | None) -> RequestHead:
+        """The same head of a request whose body has another length."""
+        return RequestHead(
+            self.method,
+            self.path,
+            self.query,
+            self.headers,
+            self.fields,
+            content_length,
+            self.chunked,
+            self.keep_alive,
+            self.http_11,
+            self.memory,
+        )
 
     @property
     def has_body(self) -> bool:
@@ -61,6 +92,14 @@ class Client(Protocol):
         """Break the connection: the only honest end of a response whose head promised more."""
         ...
 
+    def hold_request(self) -> None:
+        """Stop reading the request's body: the upstream does not take it as fast as it comes."""
+        ...
+
+    def take_request(self) -> None:
+        """Read on."""
+        ...
+
     def must_close(self, head: RequestHead) -> bool:
         """Whether the connection closes after the response to this request."""
         ...
@@ -68,6 +107,10 @@ class Client(Protocol):
 
 class Call(Protocol):
     """An attempt under way, as the client's side sees it."""
+
+    def send_on(self, data: bytes, *, whole: bool) -> None:
+        """More of a request's body that is sent on as it comes; `whole` if it is the end."""
+        ...
 
     def cancel(self) -> None:
         """The client left: drop the upstream request at once."""
@@ -84,8 +127,7 @@ class Call(Protocol):
     def resume(self) -> None: ...
 
 
-@dataclass(slots=True)
-class RequestFacts:
+class RequestFacts(msgspec.Struct):
     """What the body of an inference request says about itself."""
 
     model: str | None = None
@@ -97,8 +139,7 @@ class RequestFacts:
     """As the client wrote them; the dialect knows what they mean."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Token counts as the upstream reported them, in canonical terms: the prompt includes its cached part."""
 
     prompt_tokens: int | None = None
@@ -111,8 +152,7 @@ class Usage:
     """The reported object, kept only where it says more than the fields above."""
 
 
-@dataclass(slots=True)
-class AnswerFacts:
+class AnswerFacts(msgspec.Struct):
     """What an answer says about itself; its reader fills it in as the bytes pass."""
 
     model: str | None = None
@@ -130,8 +170,7 @@ class AnswerFacts:
     """False while a stream's terminal event is missing."""
 
 
-@dataclass(slots=True, eq=False)
-class Exchange:
+class Exchange(msgspec.Struct, eq=False):
     """One accepted request. It ends with exactly one record."""
 
     request_id: str
@@ -149,15 +188,17 @@ class Exchange:
     api_key_id: str | None = None
     trace_id: str | None = None
 
-    body: list[bytes] = field(default_factory=list[bytes])
+    body: list[bytes] = msgspec.field(default_factory=list[bytes])
     request_bytes: int = 0
+    look_again_at: int = 64 << 10
+    """At which size the held part of a body is next asked whether it is enough."""
     received_at: float | None = None
     """The request's last byte is here."""
-    facts: RequestFacts = field(default_factory=RequestFacts)
+    facts: RequestFacts = msgspec.field(default_factory=RequestFacts)
 
     upstream: Upstream | None = None
     call: Call | None = None
-    attempts: list[Attempt] = field(default_factory=list["Attempt"])
+    attempts: list[Attempt] = msgspec.field(default_factory=list[Attempt])
     retries: int = 0
     connect_seconds: float | None = None
     sent_at: float | None = None
@@ -166,7 +207,7 @@ class Exchange:
     upstream_done_at: float | None = None
     upstream_request_id: str | None = None
 
-    answer: AnswerFacts = field(default_factory=AnswerFacts)
+    answer: AnswerFacts = msgspec.field(default_factory=AnswerFacts)
     response_bytes: int = 0
     status_code: int | None = None
     """Of the head that went to the client."""

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
+import msgspec
+
 from weir.events import Outcome
+from weir.proxy.endpoints import Endpoint
 from weir.proxy.errors import ProxyError, internal_error, rejected
 from weir.proxy.exchange import Exchange
 from weir.proxy.providers.provider import UnreadableBodyError
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
     from weir.proxy.access.cors import Cors
     from weir.proxy.access.keys import Keys
-    from weir.proxy.endpoints import Endpoint, EndpointTable
+    from weir.proxy.endpoints import EndpointTable
     from weir.proxy.exchange import Client, RequestHead
     from weir.proxy.forwarding.forward import Forwarder
     from weir.proxy.forwarding.relay import Ending
@@ -39,6 +42,9 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 1
 CLIENT_LEFT: Final = "client_disconnected"
+_HELD_FORM: Final = 1 << 20
+"""How much of a form is held in the hope that it names its model."""
+_IN_FLIGHT: Final = {variant: f"in_flight_{variant}" for variant in ("production", "canary")}
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 
 
@@ -49,6 +55,27 @@ class Routes:
     keys: Keys
     router: Router
     forwarder: Forwarder
+
+
+class BodyLimits(msgspec.Struct, frozen=True):
+    """How many bytes a request's body may have."""
+
+    held: int
+    sent_on: int
+    """Of a form or a file, which goes on as it comes."""
+
+
+class Admission(msgspec.Struct, frozen=True, gc=False):
+    """What a head says once and for all: who asks for what."""
+
+    routes: Routes
+    """By which it was decided; after a reload it is decided anew."""
+    endpoint: Endpoint
+    model: str | None
+    """Named by the path."""
+    api_key_id: str | None
+    extra_headers: bytes
+    trace_id: str | None
 
 
 class Handler(Protocol):
@@ -74,7 +101,7 @@ class Pipeline:
         request_ids: RequestIds,
         handlers: Mapping[str, Handler],
         clock: Clock,
-        max_body_bytes: int,
+        limits: BodyLimits,
     ) -> None:
         self._endpoints = endpoints
         self._dialects = dialects
@@ -85,7 +112,12 @@ class Pipeline:
         self._request_ids = request_ids
         self._handlers = handlers
         self._clock = clock
-        self._max_body_bytes = max_body_bytes
+        self._most = {
+            "json": limits.held,
+            "none": limits.held,
+            "form": limits.sent_on,
+            "opaque": limits.sent_on,
+        }
         self._open: set[Exchange] = set()
 
     @property
@@ -100,43 +132,44 @@ class Pipeline:
 
     def accept(self, head: RequestHead, client: ClientConnection) -> Exchange | None:
         """A head is here: refuse it without a record, or open an exchange."""
-        found = self._endpoints.find(head.path)
-        if found is None:
-            self._turn_away(client, head, _unknown_url(), "not_found")
-            return None
-        methods, model = found
-        if (preflight := self._cors.preflight(head, methods)) is not None:
-            client.write(preflight)
-            client.response_done(keep_alive=not client.must_close(head))
-            return None
-        endpoint = methods.get(head.method)
-        if endpoint is None:
-            self._turn_away(client, head, _wrong_method(methods), "not_found")
-            return None
-        try:
-            api_key_id = self._routes.keys.identify(head)
-        except ProxyError as error:
-            self._turn_away(client, head, error, "unauthorized", self._dialects[endpoint.dialect])
-            return None
-        exchange = self._begin(endpoint, model, head, client, api_key_id)
-        if exchange is not None and (head.content_length or 0) > self._max_body_bytes:
-            self.fail(exchange, self._too_large())
+        admission: Admission | None = head.memory.admission
+        if admission is None or admission.routes is not self._routes:
+            admission = self._admit(head, client)
+            if admission is None:
+                return None
+            head.memory.admission = admission
+        exchange = self._begin(admission, head, client)
+        if exchange is not None and (head.content_length or 0) > self._most[admission.endpoint.body]:
+            self.fail(exchange, self._too_large(admission.endpoint))
             return None
         return exchange
 
     def receive(self, exchange: Exchange, data: bytes) -> None:
         """A piece of the body."""
         exchange.request_bytes += len(data)
-        if exchange.request_bytes > self._max_body_bytes:
-            self.fail(exchange, self._too_large())
-        elif exchange.endpoint.body != "none" and not exchange.recorded:
+        if exchange.recorded:
+            return
+        endpoint = exchange.endpoint
+        if exchange.request_bytes > self._most[endpoint.body]:
+            self.fail(exchange, self._too_large(endpoint))
+        elif exchange.call is not None:
+            exchange.call.send_on(data, whole=False)
+        elif endpoint.body != "none":
             exchange.body.append(data)
+            if endpoint.body != "json" and self._is_enough(exchange):
+                self._send(exchange, is_whole=False)
 
     def dispatch(self, exchange: Exchange) -> None:
         """The request is whole: read it, choose the upstream, send it."""
         if exchange.recorded:
             return
         exchange.received_at = self._clock.monotonic()
+        if exchange.call is not None:
+            exchange.call.send_on(b"", whole=True)
+        else:
+            self._send(exchange, is_whole=True)
+
+    def _send(self, exchange: Exchange, *, is_whole: bool) -> None:
         try:
             self._read(exchange)
             self._recorder.mark(exchange)
@@ -144,8 +177,8 @@ class Pipeline:
             if handler is not None and handler.handle(exchange, self._routes, self):
                 return
             upstream = self._routes.router.choose(exchange.facts.model, exchange.endpoint.family)
-            self._counters.add(f"in_flight_{upstream.variant}")
-            self._routes.forwarder.send(exchange, upstream, self)
+            self._counters.add(_IN_FLIGHT[upstream.variant])
+            self._routes.forwarder.send(exchange, upstream, self, is_whole=is_whole)
         except ProxyError as error:
             self.fail(exchange, error)
         except Exception:
@@ -164,11 +197,18 @@ class Pipeline:
             None  # the call knows the exchange: without this only the garbage collector frees both
         )
         if exchange.upstream is not None:
-            self._counters.add(f"in_flight_{exchange.upstream.variant}", -1)
+            self._counters.add(_IN_FLIGHT[exchange.upstream.variant], -1)
 
     def fail(self, exchange: Exchange, error: ProxyError) -> None:
         """End an exchange of which the client has not seen anything yet with our own error."""
         if exchange.recorded:
+            return
+        if exchange.call is not None:
+            exchange.call.drop(error.code)  # it may still be taking the request
+        if exchange.status_code is not None:  # an answer that came before the request was whole
+            exchange.outcome, exchange.error_type = error.outcome, error.code
+            self.record(exchange)
+            exchange.client.abort()
             return
         exchange.outcome = error.outcome
         exchange.error_type = error.code
@@ -234,6 +274,29 @@ class Pipeline:
 
     # -- inside
 
+    def _admit(self, head: RequestHead, client: ClientConnection) -> Admission | None:
+        """Who it is and what is asked for. None: it has been answered."""
+        found = self._endpoints.find(head.path)
+        if found is None:
+            self._turn_away(client, head, _unknown_url(), "not_found")
+            return None
+        methods, model = found
+        if (preflight := self._cors.preflight(head, methods)) is not None:
+            client.write(preflight)
+            client.response_done(keep_alive=not client.must_close(head))
+            return None
+        endpoint = methods.get(head.method)
+        if endpoint is None:
+            self._turn_away(client, head, _wrong_method(methods), "not_found")
+            return None
+        routes = self._routes
+        try:
+            api_key_id = routes.keys.identify(head)
+        except ProxyError as error:
+            self._turn_away(client, head, error, "unauthorized", self._dialects[endpoint.dialect])
+            return None
+        return Admission(routes, endpoint, model, api_key_id, self._cors.headers(head), _trace_id(head))
+
     def _turn_away(
         self,
         client: Client,
@@ -247,26 +310,25 @@ class Pipeline:
         body = dialect.error_body(error) if dialect is not None else error.body()
         self._answer(client, head, error, body, request_id=None)
 
-    def _begin(
-        self, endpoint: Endpoint, model: str | None, head: RequestHead, client: Client, api_key_id: str | None
-    ) -> Exchange | None:
+    def _begin(self, admission: Admission, head: RequestHead, client: Client) -> Exchange | None:
         if not self._recorder.takes_records():
-            self._turn_away(client, head, _journal_full(), "journal_full", self._dialects[endpoint.dialect])
+            dialect = self._dialects[admission.endpoint.dialect]
+            self._turn_away(client, head, _journal_full(), "journal_full", dialect)
             return None
         started_us = self._clock.now_us()
         slot = self._recorder.open()
         exchange = Exchange(
-            request_id=self._request_ids.next(started_us),
-            head=head,
-            client=client,
-            endpoint=endpoint,
-            slot=slot,
-            accepted_at=self._clock.monotonic(),
-            started_us=started_us,
-            model_in_path=model,
-            extra_headers=self._cors.headers(head),
-            api_key_id=api_key_id,
-            trace_id=_trace_id(head),
+            self._request_ids.next(started_us),
+            head,
+            client,
+            admission.endpoint,
+            slot,
+            self._clock.monotonic(),
+            started_us,
+            admission.model,
+            admission.extra_headers,
+            admission.api_key_id,
+            admission.trace_id,
         )
         self._counters.add("accepted")
         self._open.add(exchange)
@@ -316,12 +378,39 @@ class Pipeline:
         client.write(response)
         client.response_done(keep_alive=not close)
 
-    def _too_large(self) -> ProxyError:
+    def _is_enough(self, exchange: Exchange) -> bool:
+        """Whether the upstream can be chosen by what is here of the body; then the rest is not held."""
+        endpoint = exchange.endpoint
+        if endpoint.body == "opaque":
+            return True
+        if exchange.request_bytes < exchange.look_again_at:
+            return False
+        exchange.look_again_at = 2 * exchange.request_bytes
+        exchange.body = [b"".join(exchange.body)]
+        if self._dialects[endpoint.dialect].read_request(exchange.body[0]).model is not None:
+            return True
+        if exchange.request_bytes < _HELD_FORM:
+            return False
+        if not self._routes.router.needs_model(endpoint.family):
+            return True
+        if exchange.request_bytes > self._most["json"]:
+            self.fail(exchange, _model_too_late())
+        return False
+
+    def _too_large(self, endpoint: Endpoint) -> ProxyError:
         return rejected(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "body_too_large",
-            f"The request body is larger than the {self._max_body_bytes} bytes allowed here.",
+            f"The request body is larger than the {self._most[endpoint.body]} bytes allowed here.",
         )
+
+
+def _model_too_late() -> ProxyError:
+    return rejected(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "model_after_file",
+        "The form names its model only after a large file. Send the field 'model' before the file.",
+    )
 
 
 def _unknown_url() -> ProxyError:

@@ -154,6 +154,16 @@ class ProxySettings(ServiceSettings):
     max_body: Bytes = setting(
         "WEIR_PROXY_MAX_BODY", default="64MiB", description="the largest request body; a larger one gets 413"
     )
+    max_upload: Bytes = setting(
+        "WEIR_PROXY_MAX_UPLOAD",
+        default="1GiB",
+        description="the largest form or file, which is sent on as it comes; a larger one gets 413",
+    )
+    min_body_rate: Annotated[int, Field(ge=0, le=1 << 30)] = setting(
+        "WEIR_PROXY_MIN_BODY_RATE",
+        default=500,
+        description="bytes a second that a request's body must come with, or it gets 408; 0 for any rate",
+    )
     max_in_flight: Annotated[int, Field(ge=1, le=1_000_000)] = setting(
         "WEIR_PROXY_MAX_IN_FLIGHT", default=10_000, description="requests in flight per worker; more get 503"
     )

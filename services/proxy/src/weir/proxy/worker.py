@@ -33,12 +33,13 @@ from weir.proxy.handlers.models import MERGED, MergedModels
 from weir.proxy.metering.counters import Counters
 from weir.proxy.metering.ids import RequestIds
 from weir.proxy.metering.recorder import Recorder
-from weir.proxy.pipeline import Pipeline, Routes
+from weir.proxy.pipeline import BodyLimits, Pipeline, Routes
 from weir.proxy.providers import DIALECTS, PROVIDERS
 from weir.proxy.routing.router import Router
 from weir.proxy.upstream import Timeouts
 from weir.proxy.wire.framing import HeadLimits
-from weir.proxy.wire.server import ClientConnection
+from weir.proxy.wire.known_heads import KnownHeads
+from weir.proxy.wire.server import ClientConnection, ClientTimeouts
 from weir.proxy.worker_plan import Config, WorkerPlan
 from weir.servicekit import logs
 from weir.servicekit.clock import SystemClock
@@ -65,6 +66,8 @@ class Worker:
         self._tasks = BackgroundTasks()
         self._connections: set[ClientConnection] = set()
         self._limits = HeadLimits()
+        self._timeouts = ClientTimeouts(plan.head_timeout, plan.keep_alive_timeout, plan.min_body_rate)
+        self._known = KnownHeads()
         directory = Path(plan.journal_directory)
         self._counters = Counters(plan.counters_fd)
         self._counters.reset_gauges()
@@ -89,7 +92,7 @@ class Worker:
             request_ids=RequestIds(),
             handlers=dict.fromkeys(MERGED, MergedModels(self._tasks)),
             clock=clock,
-            max_body_bytes=plan.max_body_bytes,
+            limits=BodyLimits(plan.max_body_bytes, plan.max_upload_bytes),
         )
 
     async def serve(self, stop: asyncio.Event, cut: asyncio.Event) -> None:
@@ -119,6 +122,7 @@ class Worker:
     def reload(self, config: Config) -> None:
         """Take other upstreams and clients. What is under way ends where it began."""
         self._pipeline.reconfigure(self._routes(config))
+        self._known.forget()
 
     def _routes(self, config: Config) -> Routes:
         plan = self._plan
@@ -142,6 +146,7 @@ class Worker:
             self._limits,
             self._clock.monotonic,
             self._connections,
+            known=self._known,
             proxy_protocol=self._plan.proxy_protocol,
         )
 
@@ -165,7 +170,7 @@ class Worker:
             self._journal.look_again()
             self._counters.set("journal_refusing", self._journal.refusing)
             for connection in tuple(self._connections):
-                connection.sweep(now, self._plan.head_timeout, self._plan.keep_alive_timeout)
+                connection.sweep(now, self._timeouts)
             for forwarder in self._forwarders:
                 forwarder.sweep(now)
             for retired in [one for one in self._forwarders[:-1] if not one.is_busy]:

@@ -35,6 +35,9 @@ class WorkerPlan(msgspec.Struct, frozen=True, kw_only=True):
     proxy_protocol: bool
     max_in_flight: int
     max_body_bytes: int
+    max_upload_bytes: int
+    min_body_rate: float
+    """Bytes a second."""
     connect_timeout: float
     first_byte_timeout: float
     idle_timeout: float

@@ -40,6 +40,9 @@ class EchoCall:
         self._exchange.sent_at = self._monotonic()
         self._schedule()
 
+    def send_on(self, data: bytes, *, whole: bool) -> None:
+        """The script was made from the whole request."""
+
     def cancel(self) -> None:
         self.drop("cancelled")
         self._relay.abandoned()
@@ -60,7 +63,7 @@ class EchoCall:
     def _schedule(self) -> None:
         step = next(self._script, None)
         if step is None:
-            self._relay.received(None, b"", complete=True)
+            self._relay.received(None, b"", self._monotonic(), complete=True)
             return
         delay, piece = step
         self._timer = asyncio.get_running_loop().call_later(delay, self._play, piece)
@@ -71,7 +74,7 @@ class EchoCall:
             return
         head = None if self._begun else self._head(len(piece))
         self._begun = True
-        self._relay.received(head, piece, complete=False)
+        self._relay.received(head, piece, self._monotonic(), complete=False)
         if not self._exchange.recorded:
             self._schedule()
 

@@ -14,12 +14,12 @@ from weir.proxy.errors import rejected
 from weir.proxy.forwarding.deadlines import Deadlines
 from weir.proxy.forwarding.echo_call import EchoCall
 from weir.proxy.forwarding.fetch import FetchError, fetch
-from weir.proxy.forwarding.http_call import HttpCall
+from weir.proxy.forwarding.http_call import HttpCall, Lane
 from weir.proxy.forwarding.refusal import Askable, RefusalWatch, less
 from weir.proxy.forwarding.relay import AnswerRelay
 from weir.proxy.providers.model_name import rename_in_form, rename_in_json
 from weir.proxy.providers.provider import Added
-from weir.proxy.wire.heads import RequestWriter
+from weir.proxy.wire.heads import RequestWriter, chunk
 from weir.proxy.wire.upstream import UpstreamPool
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ IDLE_SECONDS: Final = 60.0
 """How long an upstream connection is kept without use."""
 IN_PROCESS: Final = "echo"
 ECHO_ANSWERS: Final = frozenset({"chat.completions", "models.list"})
+_NOTHING_ADDED: Final = Added.NOTHING
 FETCH_SECONDS: Final = 5.0
 
 
@@ -56,10 +57,10 @@ class Forwarder:
     ) -> None:
         self._dialects = dialects
         self._timeouts = timeouts
-        self._tasks = tasks
         self._monotonic = monotonic
         self._deadlines = Deadlines()
         self._pools: dict[str, UpstreamPool] = {}
+        self._lanes: dict[str, Lane] = {}
         self._writers: dict[str, RequestWriter] = {}
         self._askable = Askable(upstreams)
         tls: ssl.SSLContext | None = None
@@ -69,19 +70,25 @@ class Forwarder:
             address = upstream.address
             if address.tls and tls is None:
                 tls = ssl.create_default_context()
-            self._pools[upstream.name] = UpstreamPool(
+            pool = self._pools[upstream.name] = UpstreamPool(
                 address, tls=tls if address.tls else None, idle_seconds=IDLE_SECONDS, monotonic=monotonic
+            )
+            self._lanes[upstream.name] = Lane(
+                upstream.name, pool, upstream.timeouts or timeouts, self._deadlines, tasks, monotonic
             )
             self._writers[upstream.name] = RequestWriter(
                 upstream, pass_client_key=pass_client_keys and upstream.api_key is None
             )
 
-    def send(self, exchange: Exchange, upstream: Upstream, ending: Ending) -> None:
-        """Start the attempt. Whatever comes of it ends the exchange through `ending`."""
+    def send(self, exchange: Exchange, upstream: Upstream, ending: Ending, *, is_whole: bool) -> None:
+        """Start the attempt. Whatever comes of it ends the exchange through `ending`.
+
+        `is_whole`: the body is; else the rest comes by the call's `send_on`.
+        """
         exchange.upstream = upstream
         body = exchange.body[0] if len(exchange.body) == 1 else b"".join(exchange.body)
         exchange.body.clear()
-        self._attempt(exchange, upstream, ending, body, self._askable.of(upstream))
+        self._attempt(exchange, upstream, ending, body, self._askable.of(upstream), is_whole=is_whole)
 
     def _attempt(
         self,
@@ -91,58 +98,63 @@ class Forwarder:
         original: bytes,
         may: Added,
         *,
+        is_whole: bool,
         is_second: bool = False,
     ) -> None:
         """`is_second`: the upstream has refused what was asked for beyond the client's wish."""
         endpoint = exchange.endpoint
         dialect = self._dialects[endpoint.dialect]
-        body, added = original, Added.NOTHING
+        body, added = original, _NOTHING_ADDED
         if endpoint.kind == "inference":
             body, added = dialect.prepare(body, exchange.facts, may)
-        name = upstream.rename.get(exchange.facts.model or "")
-        if name is not None and endpoint.body != "none":
-            body = rename_in_form(body, name) if endpoint.body == "form" else rename_in_json(body, name)
-        relay = AnswerRelay(exchange, dialect, ending, self._monotonic, added=added)
+        if upstream.rename:
+            body = _renamed(exchange, upstream, body)
+        relay = AnswerRelay(exchange, dialect, ending, added=added)
         if upstream.provider == IN_PROCESS:
-            if endpoint.operation not in ECHO_ANSWERS:
-                raise rejected(
-                    HTTPStatus.NOT_FOUND,
-                    "unknown_url",
-                    "The built-in demo model answers chat completions only.",
-                )
-            echo = exchange.call = EchoCall(exchange, body, relay, self._monotonic)
-            echo.start()
+            self._play(exchange, body, relay)
             return
-        head = self._writers[upstream.name].head(
+        length: int | None = len(body)
+        if not is_whole:
+            promised = exchange.head.content_length
+            length = None if promised is None else promised - len(original) + len(body)
+        request = self._writers[upstream.name].head(
             exchange.head,
-            body_bytes=len(body),
-            identity=added != Added.NOTHING,
+            body_bytes=length,
+            identity=added != _NOTHING_ADDED,
             client_address=exchange.client.address,
-            path=_renamed_path(exchange, upstream),
+            path=_renamed_path(exchange, upstream) if upstream.rename else None,
         )
+        request += chunk(body) if length is None and body else body
         listener: Listener = relay
         if added or is_second:
 
             def again(refusal: bytes) -> None:
                 exchange.retries += 1
                 with_less = less(added, refusal)
-                self._attempt(exchange, upstream, ending, original, with_less, is_second=True)
+                self._attempt(
+                    exchange, upstream, ending, original, with_less, is_whole=is_whole, is_second=True
+                )
 
             taken = partial(self._askable.learn, upstream, may) if is_second else None
             listener = RefusalWatch(relay, again if added else None, taken)
         call = exchange.call = HttpCall(
             exchange,
-            upstream.name,
-            head + body,
+            self._lanes[upstream.name],
+            request,
             listener,
-            self._pools[upstream.name],
-            timeouts=upstream.timeouts or self._timeouts,
-            deadlines=self._deadlines,
-            tasks=self._tasks,
-            monotonic=self._monotonic,
+            is_whole=is_whole,
+            chunked=length is None,
         )
         if isinstance(listener, RefusalWatch):
             listener.call = call
+        call.start()
+
+    def _play(self, exchange: Exchange, body: bytes, relay: AnswerRelay) -> None:
+        if exchange.endpoint.operation not in ECHO_ANSWERS:
+            raise rejected(
+                HTTPStatus.NOT_FOUND, "unknown_url", "The built-in demo model answers chat completions only."
+            )
+        call = exchange.call = EchoCall(exchange, body, relay, self._monotonic)
         call.start()
 
     async def fetch_all(self, exchange: Exchange, upstreams: Sequence[Upstream]) -> list[bytes | None]:
@@ -174,6 +186,14 @@ class Forwarder:
     def close(self) -> None:
         for pool in self._pools.values():
             pool.close_idle(everything=True)
+
+
+def _renamed(exchange: Exchange, upstream: Upstream, body: bytes) -> bytes:
+    """The body with the upstream's own name of the model, if it has another."""
+    name = upstream.rename.get(exchange.facts.model or "")
+    if name is None or exchange.endpoint.body == "none":
+        return body
+    return rename_in_form(body, name) if exchange.endpoint.body == "form" else rename_in_json(body, name)
 
 
 def _renamed_path(exchange: Exchange, upstream: Upstream) -> bytes | None:

@@ -5,79 +5,115 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
 
 from weir.events import Attempt
 from weir.proxy.errors import ProxyError, internal_error, upstream_failed, upstream_timed_out
+from weir.proxy.forwarding.deadlines import Deadlines
+from weir.proxy.upstream import Timeouts
+from weir.proxy.wire.heads import LAST_CHUNK, chunk
+from weir.proxy.wire.upstream import UpstreamPool
+from weir.servicekit.tasks import BackgroundTasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from weir.proxy.exchange import Exchange
-    from weir.proxy.forwarding.deadlines import Deadlines
-    from weir.proxy.upstream import Timeouts
     from weir.proxy.wire.framing import ResponseHead
-    from weir.proxy.wire.upstream import UpstreamConnection, UpstreamPool
-    from weir.servicekit.tasks import BackgroundTasks
+    from weir.proxy.wire.upstream import UpstreamConnection
 
 logger = logging.getLogger(__name__)
+
+_OK: Final = 200
 
 
 class Listener(Protocol):
     """Whoever an answer is handed to."""
 
-    def received(self, head: ResponseHead | None, body: bytes, *, complete: bool) -> None: ...
+    def received(self, head: ResponseHead | None, body: bytes, now: float, *, complete: bool) -> None: ...
 
     def broken(self, error: ProxyError) -> None: ...
 
     def abandoned(self) -> None: ...
 
 
+class Lane(msgspec.Struct, frozen=True):
+    """One upstream, as every call of it needs it."""
+
+    upstream_name: str
+    pool: UpstreamPool
+    timeouts: Timeouts
+    deadlines: Deadlines
+    tasks: BackgroundTasks
+    monotonic: Callable[[], float]
+
+
 class HttpCall:
     """Sends the request over a pooled connection and hands what comes to the relay."""
+
+    _connection: UpstreamConnection | None = None
+    _connecting: asyncio.Task[None] | None = None
+    _heard_at: float | None = None
+    """When the upstream last sent something."""
+    _refused_at: float | None = None
+    """Since when the upstream takes no more of the request."""
+    _status: int | None = None
+    _paused = False
+    _request: list[bytes]
+    """What has been sent and can be sent again, or waits for the connection."""
+    _is_held = True
+    """All of the request so far is in there."""
 
     def __init__(
         self,
         exchange: Exchange,
-        upstream_name: str,
+        lane: Lane,
         request: bytes,
         relay: Listener,
-        pool: UpstreamPool,
         *,
-        timeouts: Timeouts,
-        deadlines: Deadlines,
-        tasks: BackgroundTasks,
-        monotonic: Callable[[], float],
+        is_whole: bool,
+        chunked: bool,
     ) -> None:
+        """`is_whole`: `request` has the whole body; the rest comes by `send_on`, in chunks if `chunked`."""
         self._exchange = exchange
-        self._upstream_name = upstream_name
-        self._request = request
+        self._lane = lane
+        self._request = [request]
         self.relay = relay
         """Whoever hears of the answer; a watch may hand it to the next."""
-        self._pool = pool
-        self._timeouts = timeouts
-        self._deadlines = deadlines
-        self._tasks = tasks
-        self._monotonic = monotonic
-        self._connection: UpstreamConnection | None = None
-        self._connecting: asyncio.Task[None] | None = None
+        self._is_whole = is_whole
+        self._chunked = chunked
         self._began_at = 0.0
-        self._heard_at: float | None = None
-        """When the upstream last sent something."""
-        self._status: int | None = None
-        self._paused = False
 
     def start(self) -> None:
-        self._began_at = self._monotonic()
-        self._deadlines.watch(self)
-        connection = self._pool.take_idle()
+        lane = self._lane
+        self._began_at = lane.monotonic()
+        lane.deadlines.watch(self)
+        connection = lane.pool.take_idle()
         if connection is None:
-            self._connecting = self._tasks.start("connect", self._connect())
+            self._connect_soon()
         else:
             self._exchange.connect_seconds = 0.0
             self._send(connection)
 
     # -- called for the client
+
+    def send_on(self, data: bytes, *, whole: bool) -> None:
+        """More of the request's body; `whole` if it is the end."""
+        if self._chunked:
+            data = (chunk(data) if data else b"") + (LAST_CHUNK if whole else b"")
+        self._is_whole = whole
+        connection = self._connection
+        if connection is None:
+            self._request.append(data)
+            return
+        self._request.clear()
+        self._is_held = False
+        if whole:
+            # The answer may have begun before; nothing took less than no time.
+            answered_at = self._exchange.headers_at
+            self._exchange.sent_at = self._lane.monotonic() if answered_at is None else answered_at
+        connection.send_on(data, whole=whole)
 
     def cancel(self) -> None:
         self.drop("cancelled")
@@ -101,29 +137,38 @@ class HttpCall:
     def resume(self) -> None:
         self._paused = False
         if self._heard_at is not None:
-            self._heard_at = self._monotonic()
+            self._heard_at = self._lane.monotonic()
         if self._connection is not None:
             self._connection.resume()
 
     # -- called by the upstream connection
 
     def received(self, head: ResponseHead | None, body: bytes, *, complete: bool) -> None:
-        self._heard_at = self._monotonic()
+        now = self._heard_at = self._lane.monotonic()
         if head is not None:
             self._status = head.status
+            self._request.clear()
         if complete:
             self._connection = None
-            self._end(None)
-        self.relay.received(head, body, complete=complete)
+            self._lane.deadlines.forget(self)
+            if self._exchange.attempts or self._status != _OK:
+                self._note(None, now)
+        self.relay.received(head, body, now, complete=complete)
 
     def broken(self, reason: str, *, garbage: bool) -> None:
         connection, self._connection = self._connection, None
-        if not garbage and self._heard_at is None and connection is not None and connection.uses > 1:
+        if (
+            not garbage
+            and self._heard_at is None
+            and self._is_held
+            and connection is not None
+            and connection.uses > 1
+        ):
             # A kept connection that was closed as we reused it: nothing came back, so nothing was done.
             self._end("kept connection was closed")
             self._exchange.retries += 1
-            self._deadlines.watch(self)
-            self._connecting = self._tasks.start("connect", self._connect())
+            self._lane.deadlines.watch(self)
+            self._connect_soon()
             return
         self._end(reason)
         if garbage:
@@ -137,24 +182,31 @@ class HttpCall:
         self.relay.broken(error)
 
     def upstream_paused(self) -> None:
-        """The request is held whole, so there is nothing to hold back."""
+        self._refused_at = self._lane.monotonic()
+        if not self._is_whole:
+            self._exchange.client.hold_request()
 
     def upstream_resumed(self) -> None:
-        """As above."""
+        self._refused_at = None
+        if not self._is_whole:
+            self._exchange.client.take_request()
 
     # -- time limits
 
     def overdue(self, now: float) -> str | None:
-        sent_at = self._exchange.sent_at
-        if self._connection is None or sent_at is None:
+        if self._connection is None:
             return None
-        if now - sent_at > self._timeouts.total:
-            return f"finish its answer within {self._timeouts.total:g} s"
+        timeouts, sent_at = self._lane.timeouts, self._exchange.sent_at
+        if sent_at is None:
+            late = self._refused_at is not None and now - self._refused_at > timeouts.idle
+            return f"take more of the request within {timeouts.idle:g} s" if late else None
+        if now - sent_at > timeouts.total:
+            return f"finish its answer within {timeouts.total:g} s"
         if self._heard_at is None:
-            limit = self._timeouts.first_byte
+            limit = timeouts.first_byte
             return f"answer within {limit:g} s" if now - sent_at > limit else None
-        if not self._paused and now - self._heard_at > self._timeouts.idle:
-            return f"continue its answer within {self._timeouts.idle:g} s"
+        if not self._paused and now - self._heard_at > timeouts.idle:
+            return f"continue its answer within {timeouts.idle:g} s"
         return None
 
     def time_out(self, what: str) -> None:
@@ -163,15 +215,21 @@ class HttpCall:
 
     # -- inside
 
+    def _connect_soon(self) -> None:
+        if not self._is_whole:
+            self._exchange.client.hold_request()
+        self._connecting = self._lane.tasks.start("connect", self._connect())
+
     async def _connect(self) -> None:
-        began = self._monotonic()
+        lane = self._lane
+        began = lane.monotonic()
         error: ProxyError
         try:
-            async with asyncio.timeout(self._timeouts.connect):
-                connection = await self._pool.connect()
+            async with asyncio.timeout(lane.timeouts.connect):
+                connection = await lane.pool.connect()
         except TimeoutError:
             error = upstream_timed_out(
-                f"The model server did not accept a connection within {self._timeouts.connect:g} s."
+                f"The model server did not accept a connection within {lane.timeouts.connect:g} s."
             )
         except ssl.SSLError as reason:
             why = getattr(reason, "reason", None) or "the handshake failed"
@@ -184,8 +242,10 @@ class HttpCall:
             error = internal_error()
         else:
             self._connecting = None
-            self._exchange.connect_seconds = self._monotonic() - began
+            self._exchange.connect_seconds = lane.monotonic() - began
             self._send(connection)
+            if not self._is_whole:
+                self._exchange.client.take_request()
             return
         self._connecting = None
         self._end(error.code)
@@ -194,17 +254,21 @@ class HttpCall:
     def _send(self, connection: UpstreamConnection) -> None:
         self._connection = connection
         self._heard_at = None
-        self._exchange.sent_at = self._monotonic()
-        connection.send(self._request, self)
+        if self._is_whole:
+            self._exchange.sent_at = self._lane.monotonic()
+        request = self._request
+        connection.send(request[0] if len(request) == 1 else b"".join(request), self, whole=self._is_whole)
         if self._paused:
             connection.pause()
 
-    def _end(self, error: str | None) -> None:
-        """Note the attempt; it is over."""
-        self._deadlines.forget(self)
-        now = self._monotonic()
+    def _end(self, error: str) -> None:
+        """The attempt failed; note it."""
+        self._lane.deadlines.forget(self)
+        self._note(error, self._lane.monotonic())
+
+    def _note(self, error: str | None, now: float) -> None:
         milliseconds = round((now - self._began_at) * 1000, 3)
         self._exchange.attempts.append(
-            Attempt(upstream=self._upstream_name, status=self._status, ms=milliseconds, error=error)
+            Attempt(upstream=self._lane.upstream_name, status=self._status, ms=milliseconds, error=error)
         )
         self._began_at = now

@@ -58,12 +58,14 @@ class RefusalWatch:
         self._taken = taken
         self._head: ResponseHead | None = None
         self._body = b""
+        self._heard_at = 0.0
         self.call: HttpCall | None = None
 
-    def received(self, head: ResponseHead | None, body: bytes, *, complete: bool) -> None:
+    def received(self, head: ResponseHead | None, body: bytes, now: float, *, complete: bool) -> None:
         if self._head is None:
             self._head = head
         self._body += body
+        self._heard_at = now
         if self._head is not None and self._head.status in _REFUSALS and self._again is not None:
             if not complete and len(self._body) <= _MAX_HELD:
                 return
@@ -74,18 +76,18 @@ class RefusalWatch:
             self._head is not None and self._head.status < HTTPStatus.BAD_REQUEST and self._taken is not None
         ):
             self._taken()
-        self._pass_on(complete=complete)
+        self._pass_on(now, complete=complete)
 
     def broken(self, error: ProxyError) -> None:
         if self._head is not None:
-            self._pass_on(complete=False)
+            self._pass_on(self._heard_at, complete=False)
         self._relay.broken(error)
 
     def abandoned(self) -> None:
         self._relay.abandoned()
 
-    def _pass_on(self, *, complete: bool) -> None:
+    def _pass_on(self, now: float, *, complete: bool) -> None:
         """From here on the relay hears the call itself."""
         if self.call is not None:
             self.call.relay = self._relay
-        self._relay.received(self._head, self._body, complete=complete)
+        self._relay.received(self._head, self._body, now, complete=complete)

@@ -14,8 +14,6 @@ from weir.proxy.providers.provider import Added
 from weir.proxy.wire.heads import LAST_CHUNK, chunk, response_head
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from weir.proxy.errors import ProxyError
     from weir.proxy.exchange import Exchange
     from weir.proxy.providers.provider import AnswerReader, Dialect
@@ -23,9 +21,16 @@ if TYPE_CHECKING:
 
 _CONTENT_ENCODING: Final = frozenset({b"content-encoding"})
 _NOTHING: Final = frozenset[bytes]()
+# Looking a member up in its enum costs more than comparing it.
+_BAD_REQUEST: Final = int(HTTPStatus.BAD_REQUEST)
+_COMPLETED: Final = Outcome.COMPLETED
+_NOTHING_ADDED: Final = Added.NOTHING
+_UNREAD: Final = PassingReader()
+"""Until the answer's head is there."""
 logger = logging.getLogger(__name__)
 
 _ENDED_EARLY: Final = "The stream ended without its terminal event."
+_JSON: Final = b"application/json"
 _STREAMS: Final = (b"text/event-stream", b"application/x-ndjson")
 
 
@@ -48,36 +53,35 @@ class Ending(Protocol):
 class AnswerRelay:
     """Passes one answer on, follows it with a reader, and ends the exchange."""
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        dialect: Dialect,
-        ending: Ending,
-        monotonic: Callable[[], float],
-        *,
-        added: Added,
-    ) -> None:
+    _chunked = False
+    _keep_alive = True
+    _status = 0
+    _event_stream = False
+    _alters = False
+    """The body does not go on byte for byte: our usage chunk comes out."""
+    _is_open_ended = True
+    """An event of ours may follow: the body's length was not promised."""
+    _head = b""
+    """The answer's head while it waits for the first write."""
+
+    def __init__(self, exchange: Exchange, dialect: Dialect, ending: Ending, *, added: Added) -> None:
         self._exchange = exchange
         self._dialect = dialect
         self._ending = ending
-        self._monotonic = monotonic
         self._added = added
-        self._reader: AnswerReader = PassingReader()
-        self._chunked = False
-        self._keep_alive = True
-        self._status = 0
-        self._event_stream = False
-        self._alters = False
-        """The body does not go on byte for byte: our usage chunk comes out."""
-        self._is_open_ended = True
-        """An event of ours may follow: the body's length was not promised."""
-        self._head = b""
-        """The answer's head while it waits for the first write."""
+        self._reader: AnswerReader = _UNREAD
 
-    def received(self, head: ResponseHead | None, body: bytes, *, complete: bool) -> None:
+    def received(self, head: ResponseHead | None, body: bytes, now: float, *, complete: bool) -> None:
         """Pass on what one read brought, in one write."""
         try:
-            self._pass_on(head, body, complete=complete)
+            if head is not None:
+                self._begin(head, now)
+            out = self._reader.feed(body, now) if body else b""
+            if complete:
+                self._complete(out + self._reader.finish(), now)
+            elif out or head is not None:
+                self._exchange.response_bytes += len(out)
+                self._write(b"%x\r\n%b\r\n" % (len(out), out) if self._chunked and out else out)
         except DamagedError:
             self._withdraw_head()
             self._drop("damaged compression")
@@ -89,17 +93,6 @@ class AnswerRelay:
             self._withdraw_head()
             self._drop("internal error")
             self._ending.fail_unforeseen(self._exchange)
-
-    def _pass_on(self, head: ResponseHead | None, body: bytes, *, complete: bool) -> None:
-        now = self._monotonic()
-        if head is not None:
-            self._begin(head, now)
-        out = self._reader.feed(body, now) if body else b""
-        if complete:
-            self._complete(out + self._reader.finish(), now)
-        elif out or head is not None:
-            self._write(self._framed(out))
-            self._exchange.response_bytes += len(out)
 
     def broken(self, error: ProxyError) -> None:
         """The answer will not come to its end."""
@@ -143,10 +136,9 @@ class AnswerRelay:
         if (upstream_id := head.fields.get(b"x-request-id") or head.fields.get(b"request-id")) is not None:
             exchange.upstream_request_id = upstream_id.decode("latin-1")
         self._status = head.status
-        self._event_stream = head.fields.get(b"content-type", b"").lower().startswith(_STREAMS)
-        self._alters = (
-            self._event_stream and self._added != Added.NOTHING and head.status < HTTPStatus.BAD_REQUEST
-        )
+        content_type = head.fields.get(b"content-type", b"")
+        self._event_stream = content_type != _JSON and content_type.lower().startswith(_STREAMS)
+        self._alters = self._event_stream and self._added != _NOTHING_ADDED and head.status < _BAD_REQUEST
         self._reader = self._reader_for(head)
         as_framed = head.framing == "length" and not self._alters
         self._is_open_ended = not as_framed
@@ -172,14 +164,14 @@ class AnswerRelay:
 
     def _reader_for(self, head: ResponseHead) -> AnswerReader:
         reader: AnswerReader
-        if head.status >= HTTPStatus.BAD_REQUEST:
+        if head.status >= _BAD_REQUEST:
             reader = ErrorReader()
         elif self._exchange.endpoint.kind == "other" or head.framing == "none":
             return PassingReader()
         else:
             reader = self._dialect.reader(stream=self._event_stream, added=self._added)
-        coding = head.fields.get(b"content-encoding", b"identity").strip().lower()
-        if coding == b"identity":
+        coding = head.fields.get(b"content-encoding")
+        if coding is None or (coding := coding.strip().lower()) == b"identity":
             return reader
         if coding not in CODINGS:
             return PassingReader()
@@ -198,6 +190,9 @@ class AnswerRelay:
     def _judge(self) -> None:
         """The outcome of an answer that came to its end."""
         exchange, facts = self._exchange, self._reader.facts
+        if self._status < _BAD_REQUEST and facts.error_type is None and facts.ended:
+            exchange.outcome = _COMPLETED
+            return
         exchange.error_type, exchange.error_message = facts.error_type, facts.error_message
         if self._status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             exchange.outcome = Outcome.UPSTREAM_ERROR
@@ -205,13 +200,11 @@ class AnswerRelay:
             exchange.outcome = Outcome.CLIENT_ERROR
         elif facts.error_type is not None:
             exchange.outcome = Outcome.UPSTREAM_ERROR
-        elif not facts.ended:
+        else:
             exchange.outcome = Outcome.TRUNCATED
             exchange.error_type = "stream_ended_early"
             exchange.error_message = _ENDED_EARLY
-        else:
-            exchange.outcome = Outcome.COMPLETED
-        if exchange.outcome in {Outcome.UPSTREAM_ERROR, Outcome.CLIENT_ERROR} and exchange.error_type is None:
+        if exchange.error_type is None:
             exchange.error_type = f"http_{self._status}"
 
     def _framed(self, data: bytes) -> bytes:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from weir.events import Outcome, RequestEvent, UsageSource, encode
 from weir.events.request_event import MAX_ERROR_MESSAGE, MAX_TEXT
 from weir.proxy.exchange import Usage
+from weir.proxy.metering.usual import Words, completed, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +19,9 @@ if TYPE_CHECKING:
     from weir.events import Attempt
     from weir.events.journal import JournalWriter
     from weir.events.journal_marks import StartMarks
-    from weir.proxy.exchange import Exchange
+    from weir.proxy.exchange import AnswerFacts, Exchange, RequestHead
     from weir.proxy.metering.counters import Counters
+    from weir.proxy.upstream import Upstream
 
 CRASHED: Final = "proxy_crashed"
 _OWN_HEADER: Final = b"x-weir-"
@@ -25,7 +29,20 @@ _NAMED: Final = frozenset({b"x-weir-user", b"x-weir-project", b"x-weir-request-i
 _MAX_METADATA: Final = 16
 _MAX_METADATA_NAME: Final = 64
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_COMPLETED: Final = Outcome.COMPLETED
+"""Looking a member up in its enum costs more than all else that is done with it."""
+_NO_USAGE: Final = Usage()
 _SECRET: Final = re.compile(r"(?i)\b(bearer\s+)\S+|\b(sk-|pk-|rk-|hf_|gsk_|xai-)[\w*.-]{4,}")
+
+
+class _HeadTexts(msgspec.Struct, frozen=True):
+    """The caller's own words about the request, in its head."""
+
+    client_request_id: str | None
+    project: str | None
+    user: str | None
+    metadata: dict[str, str] | None
+    """The `x-weir-*` headers that have no field of their own, without the prefix."""
 
 
 class Recorder:
@@ -47,6 +64,8 @@ class Recorder:
         self._marks = marks
         self._counters = counters
         self._monotonic = monotonic
+        self._starts = Words()
+        self._ends = Words()
 
     def takes_records(self) -> bool:
         """False where a request must be refused because its record would find no room."""
@@ -60,7 +79,12 @@ class Recorder:
         """Keep what is known so far where a SIGKILL cannot reach: the record it gets if we die now."""
         if exchange.slot is None:
             return
-        payload = encode(self._start(exchange))
+        facts, memory = exchange.facts, exchange.head.memory
+        if memory.came_again:
+            key = (memory, facts.model, facts.user, facts.stream, exchange.api_key_id)
+            payload = started(self._starts.get(key, lambda: self._start(exchange)), exchange)
+        else:
+            payload = encode(self._start(exchange))
         if not self._marks.fits(payload):
             payload = encode(self._bare_start(exchange))
         self._marks.mark(exchange.slot, payload)
@@ -70,7 +94,7 @@ class Recorder:
         if exchange.recorded:
             return
         exchange.recorded = True
-        if self._journal.append(encode(self._event(exchange))):
+        if self._journal.append(self._usual(exchange) or encode(self._event(exchange))):
             self._sequence += 1
             self._counters.add("journaled")
         else:
@@ -79,8 +103,57 @@ class Recorder:
         if exchange.slot is not None:
             self._marks.release(exchange.slot)
 
+    def _usual(self, exchange: Exchange) -> bytes | None:
+        """The record of a request that went as nearly all do; None for one that did not."""
+        answer, facts, upstream = exchange.answer, exchange.facts, exchange.upstream
+        usage, memory = answer.usage, exchange.head.memory
+        if (
+            exchange.outcome is not _COMPLETED
+            or usage is None
+            or upstream is None
+            or exchange.attempts
+            or not memory.came_again
+        ):
+            return None
+        key = (
+            *(memory, facts.model, facts.user, facts.stream, exchange.api_key_id),
+            *(upstream.name, upstream.provider, upstream.variant),
+            *(answer.model, answer.finish_reason, exchange.status_code),
+        )
+        words = self._ends.get(key, lambda: self._completed(exchange, upstream))
+        return completed(words, exchange, usage, self._sequence + 1, self._monotonic())
+
+    def _completed(self, exchange: Exchange, upstream: Upstream) -> RequestEvent:
+        """The words of a completed request's record."""
+        facts, answer = exchange.facts, exchange.answer
+        texts: _HeadTexts = exchange.head.memory.texts or _head_texts(exchange.head)
+        return RequestEvent(
+            request_id="",
+            proxy_id=self._proxy_id,
+            started_at=0,
+            endpoint=exchange.endpoint.operation,
+            outcome=Outcome.COMPLETED,
+            journal=self._journal_name,
+            client_request_id=texts.client_request_id,
+            trace_id=exchange.trace_id,
+            project=texts.project,
+            api_key_id=exchange.api_key_id,
+            user=texts.user or _bounded(facts.user),
+            provider=upstream.provider,
+            upstream=upstream.name,
+            variant=upstream.variant,
+            model_requested=_bounded(facts.model),
+            model=_bounded(answer.model),
+            stream=facts.stream if exchange.endpoint.kind == "inference" else None,
+            metadata=texts.metadata,
+            status_code=exchange.status_code,
+            finish_reason=_bounded(answer.finish_reason),
+            usage_source=UsageSource.REPORTED,
+        )
+
     def _start(self, exchange: Exchange) -> RequestEvent:
-        facts, head = exchange.facts, exchange.head
+        facts = exchange.facts
+        texts: _HeadTexts = exchange.head.memory.texts or _head_texts(exchange.head)
         return RequestEvent(
             request_id=exchange.request_id,
             proxy_id=self._proxy_id,
@@ -90,10 +163,10 @@ class Recorder:
             journal=self._journal_name,
             error_type=CRASHED,
             error_message="The proxy process died while this request was in flight.",
-            client_request_id=_header(head.fields.get(b"x-request-id")),
+            client_request_id=texts.client_request_id,
             api_key_id=exchange.api_key_id,
-            project=_header(head.fields.get(b"x-weir-project")),
-            user=_header(head.fields.get(b"x-weir-user")) or _bounded(facts.user),
+            project=texts.project,
+            user=texts.user or _bounded(facts.user),
             model_requested=_bounded(facts.model),
             stream=facts.stream if exchange.endpoint.kind == "inference" else None,
         )
@@ -112,12 +185,12 @@ class Recorder:
         )
 
     def _event(self, exchange: Exchange) -> RequestEvent:
-        facts, head, answer = exchange.facts, exchange.head, exchange.answer
-        upstream = exchange.upstream
+        facts, answer, upstream = exchange.facts, exchange.answer, exchange.upstream
+        texts: _HeadTexts = exchange.head.memory.texts or _head_texts(exchange.head)
         began = exchange.accepted_at
         now = self._monotonic()
         inference = exchange.endpoint.kind == "inference"
-        usage, source = _usage(exchange)
+        usage, source = _usage(answer)
         return RequestEvent(
             request_id=exchange.request_id,
             proxy_id=self._proxy_id,
@@ -126,19 +199,19 @@ class Recorder:
             outcome=exchange.outcome or Outcome.INTERNAL_ERROR,
             journal=self._journal_name,
             sequence=self._sequence + 1,
-            client_request_id=_header(head.fields.get(b"x-request-id")),
+            client_request_id=texts.client_request_id,
             upstream_request_id=_bounded(exchange.upstream_request_id),
             trace_id=exchange.trace_id,
-            project=_header(head.fields.get(b"x-weir-project")),
+            project=texts.project,
             api_key_id=exchange.api_key_id,
-            user=_header(head.fields.get(b"x-weir-user")) or _bounded(facts.user),
+            user=texts.user or _bounded(facts.user),
             provider=upstream.provider if upstream else None,
             upstream=upstream.name if upstream else None,
             variant=upstream.variant if upstream else None,
             model_requested=_bounded(facts.model),
             model=_bounded(answer.model),
             stream=facts.stream if inference else None,
-            metadata=_metadata(exchange),
+            metadata=texts.metadata,
             status_code=exchange.status_code,
             error_type=_bounded(exchange.error_type),
             error_message=redacted(exchange.error_message),
@@ -154,14 +227,14 @@ class Recorder:
             duration_ms=_between(began, now),
             proxy_overhead_ms=_overhead(exchange, now),
             max_token_gap_ms=_ms(answer.max_token_gap),
-            prompt_tokens=usage.prompt_tokens if usage else None,
-            completion_tokens=usage.completion_tokens if usage else None,
-            total_tokens=usage.total_tokens if usage else None,
-            cache_read_tokens=usage.cache_read_tokens if usage else None,
-            cache_write_tokens=usage.cache_write_tokens if usage else None,
-            reasoning_tokens=usage.reasoning_tokens if usage else None,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            total_tokens=usage.total_tokens,
+            cache_read_tokens=usage.cache_read_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
             usage_source=source,
-            usage_raw=usage.raw if usage else None,
+            usage_raw=usage.raw,
             request_bytes=exchange.request_bytes,
             response_bytes=exchange.response_bytes,
             content_chunks=answer.content_chunks,
@@ -176,12 +249,12 @@ def redacted(message: str | None) -> str | None:
     return _CONTROL.sub(" ", hidden)[:MAX_ERROR_MESSAGE]
 
 
-def _usage(exchange: Exchange) -> tuple[Usage | None, UsageSource]:
+def _usage(answer: AnswerFacts) -> tuple[Usage, UsageSource]:
     """The counts. Servers send about one token a chunk; the input is never guessed."""
-    usage, chunks = exchange.answer.usage, exchange.answer.content_chunks
+    usage, chunks = answer.usage, answer.content_chunks
     if not chunks or (usage is not None and usage.completion_tokens is not None):
-        return usage, UsageSource.MISSING if usage is None else UsageSource.REPORTED
-    return replace(usage or Usage(), completion_tokens=chunks), UsageSource.ESTIMATED
+        return usage or _NO_USAGE, UsageSource.MISSING if usage is None else UsageSource.REPORTED
+    return replace(usage or _NO_USAGE, completion_tokens=chunks), UsageSource.ESTIMATED
 
 
 def _overhead(exchange: Exchange, now: float) -> float | None:
@@ -193,14 +266,20 @@ def _overhead(exchange: Exchange, now: float) -> float | None:
     return _ms(max(0.0, before + after))
 
 
-def _metadata(exchange: Exchange) -> dict[str, str] | None:
-    """The caller's own `x-weir-*` headers, without the prefix."""
-    found = {
+def _head_texts(head: RequestHead) -> _HeadTexts:
+    """What a head brings into the record, kept for the next request with the same one."""
+    own = {
         lower[len(_OWN_HEADER) :].decode("latin-1")[:_MAX_METADATA_NAME]: text
-        for lower, _, value in exchange.head.headers
+        for lower, _, value in head.headers
         if lower.startswith(_OWN_HEADER) and lower not in _NAMED and (text := _header(value)) is not None
     }
-    return dict(list(found.items())[:_MAX_METADATA]) or None
+    texts = head.memory.texts = _HeadTexts(
+        client_request_id=_header(head.fields.get(b"x-request-id")),
+        project=_header(head.fields.get(b"x-weir-project")),
+        user=_header(head.fields.get(b"x-weir-user")),
+        metadata=dict(list(own.items())[:_MAX_METADATA]) or None,
+    )
+    return texts
 
 
 def _header(value: bytes | None) -> str | None:
@@ -214,7 +293,9 @@ def _header(value: bytes | None) -> str | None:
 
 
 def _bounded(text: str | None) -> str | None:
-    return _CONTROL.sub(" ", text)[:MAX_TEXT] or None if text else None
+    if not text or (len(text) <= MAX_TEXT and text.isprintable()):
+        return text or None
+    return _CONTROL.sub(" ", text)[:MAX_TEXT] or None
 
 
 def _ms(seconds: float | None) -> float | None:
@@ -228,4 +309,6 @@ def _between(start: float | None, end: float | None) -> float | None:
 def _attempts(exchange: Exchange) -> list[Attempt] | None:
     """The attempts, where they say more than the record does: several, or one that failed."""
     attempts = exchange.attempts
+    if not attempts:
+        return None
     return attempts if len(attempts) > 1 or any(attempt.error for attempt in attempts) else None

@@ -178,6 +178,8 @@ class Parent:
             proxy_protocol=settings.proxy_protocol,
             max_in_flight=settings.max_in_flight,
             max_body_bytes=settings.max_body,
+            max_upload_bytes=settings.max_upload,
+            min_body_rate=settings.min_body_rate,
             connect_timeout=settings.connect_timeout,
             first_byte_timeout=settings.first_byte_timeout,
             idle_timeout=settings.idle_timeout,

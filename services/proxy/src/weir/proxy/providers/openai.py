@@ -24,6 +24,8 @@ _REASONING: Final = re.compile(rb'"(?:reasoning_details|thinking)"\s*:\s*\[')
 """Reasoning in pieces that have a `text` each."""
 _ANSWER_BESIDE: Final = re.compile(rb'"(?:content|refusal)"\s*:\s*"(?!")|"tool_calls"\s*:\s*\[\s*\{')
 _DONE: Final = b"[DONE]"
+_TELLING: Final = (b"[DONE]", b'"usage"', b'"timings"', b'"error"')
+"""An event without any of these says nothing about the end."""
 
 
 class _Request(msgspec.Struct):
@@ -108,6 +110,7 @@ class ChatStreamReader(StreamReader):
     """Reads an event stream of chunks."""
 
     usual: ClassVar[bytes] = b'"content":"'
+    tail_bytes: ClassVar[int] = 8 << 10
     answer: ClassVar[re.Pattern[bytes]] = re.compile(
         rb'"(?:content|refusal|text)"\s*:\s*"(?!")'
         rb'|"tool_calls"\s*:\s*\[\s*\{|"(?:function_call|audio)"\s*:\s*\{'
@@ -130,6 +133,8 @@ class ChatStreamReader(StreamReader):
             self.facts.finish_reason = reasons[-1].decode(errors="replace")
 
     def read_event(self, event: bytes) -> None:
+        if not any(word in event for word in _TELLING):
+            return
         facts, data = self.facts, event_data(event)
         if data.strip() == _DONE:
             facts.ended = True

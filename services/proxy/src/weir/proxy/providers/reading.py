@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 TAIL_BYTES: Final = 16 << 10
 """How much of a stream's end is kept, where usage, finish reason and errors stand."""
+_TAIL_SLACK: Final = 2 << 10
+"""How much more may be there before it is cut, so that this is not done for every event."""
 _WHOLE_BODY_BYTES: Final = 1 << 20
 """A plain answer up to this size is parsed whole; of a larger one only the ends are looked at."""
 _MODEL: Final = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
@@ -81,6 +83,7 @@ class StreamReader:
     """What content mostly begins with, which is found in a tenth of the time."""
     answer: ClassVar[re.Pattern[bytes]]
     """The same without reasoning."""
+    tail_bytes: ClassVar[int] = TAIL_BYTES
 
     def __init__(self, splitter: Splitter | None = None) -> None:
         self.facts = AnswerFacts(ended=False, content_chunks=0)
@@ -97,7 +100,8 @@ class StreamReader:
         if not whole:
             return b""
         whole = self.rewrite(whole)
-        self._look(whole, now)
+        if whole:
+            self._look(whole, now)
         return whole
 
     def finish(self) -> bytes:
@@ -143,7 +147,10 @@ class StreamReader:
 
     def _look(self, whole: bytes, now: float) -> None:
         facts = self.facts
-        self._keep(whole)
+        self._tail.append(whole)
+        self._tail_bytes += len(whole)
+        if self._tail_bytes > self.tail_bytes + _TAIL_SLACK:
+            self._trim()
         if facts.model is None:
             facts.model = model_in(whole)
         self.notice(whole)
@@ -152,7 +159,9 @@ class StreamReader:
         if facts.first_token_at is None:
             facts.first_token_at = now
         elif facts.last_token_at is not None:
-            facts.max_token_gap = max(facts.max_token_gap or 0.0, now - facts.last_token_at)
+            gap = now - facts.last_token_at
+            if facts.max_token_gap is None or gap > facts.max_token_gap:
+                facts.max_token_gap = gap
         if facts.first_answer_at is None and self.has_answer(whole):
             facts.first_answer_at = now
         facts.last_token_at = now
@@ -170,10 +179,14 @@ class StreamReader:
             return
         self._tail.append(data)
         self._tail_bytes += len(data)
-        while self._tail_bytes - len(self._tail[0]) >= TAIL_BYTES:
+        self._trim()
+
+    def _trim(self) -> None:
+        while self._tail and self._tail_bytes - len(self._tail[0]) >= self.tail_bytes:
             self._tail_bytes -= len(self._tail.popleft())
 
     def _read_tail(self) -> None:
+        self._trim()
         tail = b"".join(self._tail)
         self._tail.clear()
         self.read_end(tail)

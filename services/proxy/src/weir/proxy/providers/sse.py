@@ -105,5 +105,7 @@ def split_events(data: bytes) -> list[bytes]:
 
 def event_data(event: bytes) -> bytes:
     """The value of the event's `data` field, its lines joined by LF; empty if there is none."""
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
+        return event[6:-2]  # nearly all are one line
     lines = _LINE_END.split(event)
     return b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:"))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from weir.events.request_event import MAX_USAGE_RAW
 from weir.proxy.exchange import Usage
@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _MAX_COUNT: Final = 2**53
+_PLAIN: Final = frozenset(
+    {
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+    }
+)
+"""All that OpenAI itself has."""
 _MAPPED: Final = frozenset(
     {
         "prompt_tokens",
@@ -75,6 +85,16 @@ def openai_usage(reported: Mapping[str, Any]) -> Usage:
     """
     prompt = _mapping(reported.get("prompt_tokens_details"))
     completion = _mapping(reported.get("completion_tokens_details"))
+    if reported.keys() <= _PLAIN:
+        return Usage(
+            _count(reported.get("prompt_tokens")),
+            _count(reported.get("completion_tokens")),
+            _count(reported.get("total_tokens")),
+            _count(prompt.get("cached_tokens")),
+            _count(prompt.get("cache_write_tokens")),
+            _count(completion.get("reasoning_tokens")),
+            _unmapped(reported, prompt, completion),
+        )
     return Usage(
         prompt_tokens=_count(reported.get("prompt_tokens")),
         completion_tokens=_count(reported.get("completion_tokens")),
@@ -159,9 +179,7 @@ def ollama_usage(reported: Mapping[str, Any]) -> Usage | None:
 
 def _count(value: object) -> int | None:
     """A plausible count. Anything else is unknown, which is not zero."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MAX_COUNT:
-        return value
-    return None
+    return value if type(value) is int and 0 <= value < _MAX_COUNT else None
 
 
 def _first_count(*values: object) -> int | None:
@@ -195,6 +213,12 @@ def _unmapped(
     reported: Mapping[str, Any], prompt: Mapping[str, Any], completion: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """The whole object where it says more than the canonical counts, if it is not too large to keep."""
+    if (
+        reported.keys() <= _MAPPED
+        and prompt.keys() <= _MAPPED_DETAILS
+        and completion.keys() <= _MAPPED_DETAILS
+    ):
+        return None
     says_more = any(value for name, value in reported.items() if name not in _MAPPED) or any(
         value for part in (prompt, completion) for name, value in part.items() if name not in _MAPPED_DETAILS
     )

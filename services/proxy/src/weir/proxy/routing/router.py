@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from weir.proxy.upstream import Upstream
 
+_REMEMBERED: Final = 256
+"""Models whose upstreams are remembered; further ones are looked up each time."""
 _SHOWN: Final = 100
 """Characters of an unknown model name that an error repeats."""
 
@@ -33,6 +35,8 @@ class Router:
             for family in frozenset[str]().union(*families.values())
         }
         self._draw = draw
+        self._candidates: dict[tuple[str, str], Sequence[Upstream]] = {}
+        """Who serves a model, by family and model; asked again and again for a few names."""
 
     def all_of(self, family: str) -> Sequence[Upstream]:
         """Every upstream that speaks the family."""
@@ -44,10 +48,22 @@ class Router:
         Raises:
             ProxyError: 404, no upstream serves this model.
         """
-        able = self.all_of(family) or self._upstreams
         if model is None:
-            return able[0]
-        serving = [upstream for upstream in able if upstream.serves(model)]
+            return (self.all_of(family) or self._upstreams)[0]
+        candidates = self._candidates.get((family, model))
+        if candidates is None:
+            candidates = self._serving(model, family)
+            if len(self._candidates) < _REMEMBERED:
+                self._candidates[family, model] = candidates
+        return candidates[0] if len(candidates) == 1 else self._by_weight(candidates)
+
+    def needs_model(self, family: str) -> bool:
+        """Whether the model decides to whom a request goes, or by which name."""
+        able = self.all_of(family) or self._upstreams
+        return len(able) > 1 or any(one.models or one.rename for one in able)
+
+    def _serving(self, model: str, family: str) -> Sequence[Upstream]:
+        serving = [upstream for upstream in self.all_of(family) or self._upstreams if upstream.serves(model)]
         candidates = [upstream for upstream in serving if upstream.names(model)] or serving
         if not candidates:
             raise rejected(
@@ -55,7 +71,7 @@ class Router:
                 "model_not_found",
                 f"The model {model[:_SHOWN]!r} is not served here. GET /v1/models lists those that are.",
             )
-        return candidates[0] if len(candidates) == 1 else self._by_weight(candidates)
+        return candidates
 
     def _by_weight(self, candidates: Sequence[Upstream]) -> Upstream:
         point = self._draw() * sum(upstream.weight for upstream in candidates)

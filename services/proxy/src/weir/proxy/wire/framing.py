@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Literal
 
+import msgspec
+
 from weir.proxy.exchange import RequestHead
 
 Headers = list[tuple[bytes, bytes, bytes]]
@@ -21,6 +23,7 @@ _ONCE: Final = frozenset(
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _LISTS: Final = frozenset({b"connection", b"accept-encoding"})
 """Headers of which every line counts."""
+_WITHOUT_BODY: Final = frozenset({int(HTTPStatus.NO_CONTENT), int(HTTPStatus.NOT_MODIFIED)})
 _MAX_LENGTH_DIGITS: Final = 18
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
@@ -52,8 +55,7 @@ class HeadLimits:
     fields: int = 100
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+class ResponseHead(msgspec.Struct, frozen=True, gc=False):
     """An upstream's response head after every framing check has passed."""
 
     status: int
@@ -112,7 +114,7 @@ def read_response_head(status: int, reason: bytes, version: str, headers: Header
     """
     if version not in {"1.1", "1.0"}:
         raise BadResponseError("unknown version of HTTP")
-    if _CONTROL.search(reason) is not None:
+    if reason != b"OK" and _CONTROL.search(reason) is not None:
         raise BadResponseError("malformed reason")
     fields, repeated = _fields(headers)
     if repeated & _FRAMING:
@@ -126,7 +128,7 @@ def read_response_head(status: int, reason: bytes, version: str, headers: Header
     if encoding is not None and (encoding.strip().lower() != b"chunked" or length is not None):
         raise BadResponseError("ambiguous framing")
     framing: Literal["length", "chunked", "close", "none"]
-    if status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
+    if status in _WITHOUT_BODY:
         framing = "none"
     elif encoding is not None:
         framing = "chunked"

@@ -65,32 +65,45 @@ class RequestWriter:
         self,
         head: RequestHead,
         *,
-        body_bytes: int,
+        body_bytes: int | None,
         identity: bool,
         client_address: str,
         path: bytes | None = None,
     ) -> bytes:
         """The request's head up to the empty line.
 
-        `identity` asks for an answer that is not compressed; `path` replaces the client's.
+        `body_bytes`: None if it is not known, then it goes in chunks. `identity` asks for an answer that
+        is not compressed; `path` replaces the client's.
         """
+        if path is not None:
+            lines = self._lines(head, identity, path)
+        else:
+            kept = head.memory.lines
+            lines = kept.get((self, identity)) or kept.setdefault(
+                (self, identity), self._lines(head, identity, head.path)
+            )
+        if head.method == b"GET":
+            return b"%b%b\r\n\r\n" % (lines, client_address.encode())
+        if body_bytes is None:
+            return b"%b%b\r\nTransfer-Encoding: chunked\r\n\r\n" % (lines, client_address.encode())
+        return b"%b%b\r\nContent-Length: %d\r\n\r\n" % (lines, client_address.encode(), body_bytes)
+
+    def _lines(self, head: RequestHead, identity: bool, path: bytes) -> bytes:  # noqa: FBT001 - private
+        """All that is the same for each request with this head; the client's address follows."""
         never = _and_named_by_connection(self._never, head.fields)
         lines = [
             b"%b: %b\r\n" % (name, value)
             for lower, name, value in head.headers
             if lower not in never and not lower.startswith(_OURS)
         ]
-        length = b"Content-Length: %d\r\n" % body_bytes if head.method != b"GET" else b""
-        return b"%b %b%b%b HTTP/1.1\r\n%b%bAccept-Encoding: %b\r\nX-Forwarded-For: %b\r\n%b\r\n" % (
+        return b"%b %b%b%b HTTP/1.1\r\n%b%bAccept-Encoding: %b\r\nX-Forwarded-For: " % (
             head.method,
             self._prefix,
-            path or head.path,
+            path,
             head.query,
             self._fixed,
             b"".join(lines),
             b"identity" if identity else _accepted_codings(head.fields),
-            client_address.encode(),
-            length,
         )
 
 
@@ -154,11 +167,15 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 def _ending(request_id: str | None, *, length: int | None, chunked: bool, connection: bytes | None) -> bytes:
-    ours = b"x-weir-request-id: %b\r\n" % request_id.encode() if request_id else b""
-    framing = b"Transfer-Encoding: chunked\r\n" if chunked else b""
     if length is not None:
         framing = b"Content-Length: %d\r\n" % length
-    return b"%b%b%b\r\n" % (ours, framing, b"Connection: %b\r\n" % connection if connection else b"")
+    else:
+        framing = b"Transfer-Encoding: chunked\r\n" if chunked else b""
+    if connection is not None:
+        framing += b"Connection: %b\r\n" % connection
+    if request_id is None:
+        return framing + b"\r\n"
+    return b"x-weir-request-id: %b\r\n%b\r\n" % (request_id.encode(), framing)
 
 
 def _and_named_by_connection(never: frozenset[bytes], fields: dict[bytes, bytes]) -> frozenset[bytes]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import httptools
 
 from weir.proxy.wire.framing import BadRequestError, HeadLimits, read_request_head
+from weir.proxy.wire.known_heads import KnownHeads
 from weir.proxy.wire.proxy_protocol import BadProxyHeaderError, read_header
 
 if TYPE_CHECKING:
@@ -30,8 +32,22 @@ LINGER_SECONDS: Final = 2.0
 """How long a closed connection is still read, so that a reset does not overtake the answer."""
 FLUSH_SECONDS: Final = 60.0
 """How long a closed connection may take to read the rest of its answer."""
+BODY_SECONDS: Final = 10.0
+"""Over how long the rate of a body is taken."""
 _CHUNK_OVERHEAD: Final = 8
 """Bytes of framing that chunks may have for each byte in them; a chunk of one byte has five."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTimeouts:
+    """How slow a client may be."""
+
+    head: float
+    """Seconds for a request's headers."""
+    keep_alive: float
+    """Seconds a connection may wait for its next request."""
+    body_rate: float
+    """Bytes a second that a body comes with at least; 0 for any."""
 
 
 class Application(Protocol):
@@ -88,10 +104,13 @@ class ClientConnection(asyncio.Protocol):
         monotonic: Callable[[], float],
         registry: set[ClientConnection],
         *,
+        known: KnownHeads | None = None,
         proxy_protocol: bool = False,
     ) -> None:
+        """`known`: what all connections of the worker have learned."""
         self._application = application
         self._limits = limits
+        self._known = known or KnownHeads()
         self._monotonic = monotonic
         self._registry = registry
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
@@ -102,6 +121,10 @@ class ClientConnection(asyncio.Protocol):
         self._head_bytes = 0
         self._parsing: _Message | None = None
         self._current: _Message | None = None
+        self._whole_head: bytes | None = None
+        """What is being parsed, if it begins with a head."""
+        self._body_left = 0
+        """Bytes that are missing of a body which comes by its length, past the parser."""
         self._broken: BadRequestError | None = None
         """What came after the request under way is not HTTP."""
         self._exchange: Exchange | None = None
@@ -112,6 +135,8 @@ class ClientConnection(asyncio.Protocol):
         self._backlog: list[bytes] = []
         """What came after them, not parsed yet."""
         self._ahead_bytes = 0
+        self._request_held = False
+        """The upstream does not take the body as fast as it comes."""
         self._reading_paused = False
         self._writing_paused = False
         self._closing = False
@@ -123,6 +148,8 @@ class ClientConnection(asyncio.Protocol):
         """When the connection began to wait for a request; None while one is under way."""
         self._head_since: float | None = None
         """When the head being received began; None when there is none."""
+        self._body_seen: tuple[float, int] | None = None
+        """When it was looked last how much of the body under way has come, and how much it was."""
         self._close_by: float | None = None
         """When a connection that is closing is cut, whether all is handed over or not."""
 
@@ -147,12 +174,16 @@ class ClientConnection(asyncio.Protocol):
             if not rest:
                 return
             data = rest
+        if self._body_left:
+            data = self._take_body(data)
+            if not data:
+                return
         if self._parsing is None and (self._answering or self._writing_paused):
             if self._broken is None:
                 self._backlog.append(data)
                 self._hold(len(data))
             return
-        self._feed(data)
+        self._start(data)
 
     def eof_received(self) -> bool:
         # A client that half-closes cannot be told from one that left; both are taken as gone.
@@ -255,9 +286,20 @@ class ClientConnection(asyncio.Protocol):
             or (self._is_incomplete and head.has_body and not self._may_discard(head))
         )
 
+    def hold_request(self) -> None:
+        self._request_held = True
+        self._pause_or_resume()
+
+    def take_request(self) -> None:
+        self._request_held = False
+        self._pause_or_resume()
+
     def response_done(self, *, keep_alive: bool) -> None:
         self._exchange = None
+        self._body_seen = None
         self._answering = False
+        if self._request_held:
+            self.take_request()
         if not keep_alive or self._draining:
             self.close()
             return
@@ -277,6 +319,9 @@ class ClientConnection(asyncio.Protocol):
         """
         if self._closing:
             return
+        if self._reading_paused:  # what still comes is dropped
+            self._reading_paused = False
+            self._transport.resume_reading()
         self._closing = True
         if (self._is_incomplete or self._broken is not None) and self._transport.can_write_eof():
             self._transport.write_eof()
@@ -291,16 +336,18 @@ class ClientConnection(asyncio.Protocol):
         if not self._answering:
             self.close()
 
-    def sweep(self, now: float, head_timeout: float, keep_alive_timeout: float) -> None:
-        """Cut what should have closed by now; close what idles, or sends its head too slowly."""
+    def sweep(self, now: float, timeouts: ClientTimeouts) -> None:
+        """Cut what should have closed by now; close what idles, or sends too slowly."""
         if self._closing:
             if self._close_by is not None and now > self._close_by:
                 self._close_by = None
                 self._transport.abort()
-        elif self._head_since is not None and now - self._head_since > head_timeout:
+        elif self._head_since is not None and now - self._head_since > timeouts.head:
             self._refuse(_head_too_slow())
-        elif self._idle_since is not None and now - self._idle_since > keep_alive_timeout:
+        elif self._idle_since is not None and now - self._idle_since > timeouts.keep_alive:
             self.close()
+        elif self._exchange is not None and self._is_incomplete and self._body_is_slow(now, timeouts):
+            self._refuse(_body_too_slow())
 
     # -- inside
 
@@ -311,7 +358,22 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def _is_incomplete(self) -> bool:
-        return self._current is not None and not self._current.complete
+        return self._body_left > 0 or (self._current is not None and not self._current.complete)
+
+    def _body_is_slow(self, now: float, timeouts: ClientTimeouts) -> bool:
+        """Whether too little of the body came since we looked last, `BODY_SECONDS` ago.
+
+        While the upstream holds the request up, nothing can come.
+        """
+        came = cast("Exchange", self._exchange).request_bytes
+        since, had = self._body_seen or (now, came)
+        if self._body_seen is None or had > came or self._request_held:
+            self._body_seen = (now, came)
+            return False
+        if now - since < BODY_SECONDS:
+            return False
+        self._body_seen = (now, came)
+        return came - had < timeouts.body_rate * (now - since)
 
     def _read_preface(self, data: bytes) -> bytes:
         """What follows the load balancer's word on who the client is; nothing while that is not whole."""
@@ -328,6 +390,58 @@ class ClientConnection(asyncio.Protocol):
         self.address = address or self.address
         return data[end:]
 
+    def _start(self, data: bytes) -> None:
+        """Read on where no request waits for its turn: past the parser where the head is known."""
+        if self._parsing is not None or self._head_bytes:
+            self._feed(data)
+            return
+        known = self._known.find(data)
+        if known is None:
+            self._feed(data)
+            return
+        try:
+            self._begin_known(*known, data)
+        except Exception:
+            logger.exception("request failed")
+            self._refuse(_failed())
+
+    def _begin_known(self, head: RequestHead, body_at: int, data: bytes) -> None:
+        self._answering = True
+        self._current = None
+        self._idle_since = None
+        self._body_left = length = head.content_length or 0
+        exchange = self._exchange = self._application.accept(head, self)
+        if len(data) - body_at == length and exchange is not None:
+            self._body_left = 0
+            if length:
+                self._application.receive(exchange, data[body_at:])
+            if self._exchange is exchange:
+                self._application.dispatch(exchange)
+            return
+        rest = data[body_at:]
+        if length and rest:
+            rest = self._take_body(rest)
+        elif not length and exchange is not None:
+            self._application.dispatch(exchange)
+        if self._body_left and exchange is not None and self._exchange is exchange:
+            self._application.mark(exchange)
+        if rest and not self._closing:
+            self._backlog.append(rest)
+            self._hold(len(rest))
+            if not self._answering:
+                self._take_turn()
+
+    def _take_body(self, data: bytes) -> bytes:
+        """Hand the body's share of the data on. What is left belongs to the next request."""
+        body, rest = data[: self._body_left], data[self._body_left :]
+        self._body_left -= len(body)
+        exchange = self._exchange
+        if exchange is not None:
+            self._application.receive(exchange, body)
+            if not self._body_left and self._exchange is exchange:
+                self._application.dispatch(exchange)
+        return rest
+
     def _feed(self, data: bytes) -> None:
         if self._parsing is None:
             self._idle_since = None
@@ -335,6 +449,8 @@ class ClientConnection(asyncio.Protocol):
             if self._head_since is None:
                 self._head_since = self._monotonic()
         message = self._parsing
+        if message is None and self._head_bytes == len(data):
+            self._whole_head = data
         try:
             stop = self._parse(data)
             if stop is not None:
@@ -347,6 +463,7 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(_cause(error))
         except httptools.HttpParserError:
             self._refuse(_malformed("The request is not well-formed HTTP."))
+        self._whole_head = None
         if self._exchange is not None and self._parsing is self._current:
             self._application.mark(self._exchange)
 
@@ -406,6 +523,9 @@ class ClientConnection(asyncio.Protocol):
         self._current = message
         self._idle_since = None
         self._exchange = self._application.accept(message.head, self)
+        if self._exchange is not None and self._whole_head is not None:
+            self._known.learn(self._whole_head, message.head)
+            self._whole_head = None
         if self._exchange is not None and message.head.expects_continue and not message.complete:
             self.write(CONTINUE)
 
@@ -429,7 +549,7 @@ class ClientConnection(asyncio.Protocol):
             data = b"".join(self._backlog)
             self._backlog.clear()
             self._release(len(data))
-            self._feed(data)
+            self._start(data)
 
     def _next_waiting(self, message: _Message) -> None:
         self._begin(message)
@@ -444,14 +564,21 @@ class ClientConnection(asyncio.Protocol):
 
     def _hold(self, size: int) -> None:
         self._ahead_bytes += size
-        if self._ahead_bytes > _AHEAD_BYTES and not self._reading_paused:
-            self._reading_paused = True
-            self._transport.pause_reading()
+        self._pause_or_resume()
 
     def _release(self, size: int) -> None:
         self._ahead_bytes -= size
-        if self._reading_paused and self._ahead_bytes <= _AHEAD_BYTES and not self._closing:
-            self._reading_paused = False
+        self._pause_or_resume()
+
+    def _pause_or_resume(self) -> None:
+        """Read no more than the upstream takes, and little ahead of a request's turn."""
+        pause = self._request_held or self._ahead_bytes > _AHEAD_BYTES
+        if pause == self._reading_paused or self._closing:
+            return
+        self._reading_paused = pause
+        if pause:
+            self._transport.pause_reading()
+        else:
             self._transport.resume_reading()
 
 
@@ -469,11 +596,21 @@ def _head_too_slow() -> BadRequestError:
     )
 
 
+def _body_too_slow() -> BadRequestError:
+    return BadRequestError(
+        HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The request's body came too slowly."
+    )
+
+
 def _cause(error: httptools.HttpParserCallbackError) -> BadRequestError:
     """What was raised while the parser told us of something; if it was not meant, it is our mistake."""
     if isinstance(error.__context__, BadRequestError):
         return error.__context__
     logger.error("request failed", exc_info=error.__context__)
+    return _failed()
+
+
+def _failed() -> BadRequestError:
     return BadRequestError(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal_error",

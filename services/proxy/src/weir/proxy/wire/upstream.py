@@ -57,9 +57,12 @@ class UpstreamConnection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._complete = False
         self._keep_alive = False
+        self._is_sent = True
+        """The request has been written to its end."""
         self._informational = 0
-        self._header_bytes = 0
         self._head_bytes = 0
+        self._read_bytes = 0
+        """Of the read that is being parsed."""
         self._paused = False
         self._lost = False
         self.uses = 0
@@ -72,15 +75,22 @@ class UpstreamConnection(asyncio.Protocol):
 
     # -- what forwarding calls
 
-    def send(self, request: bytes, listener: Listener) -> None:
-        """Write a whole request and deliver its response to `listener`."""
+    def send(self, request: bytes, listener: Listener, *, whole: bool = True) -> None:
+        """Write a request, or its beginning, and deliver its response to `listener`."""
         self._listener = listener
+        self._is_sent = whole
         self._head = None
         self._complete = False
         self._informational = 0
         self._head_bytes = 0
         self.uses += 1
         self._transport.write(request)
+
+    def send_on(self, data: bytes, *, whole: bool) -> None:
+        """Write more of the request's body; `whole` if it is the end."""
+        self._is_sent = whole
+        if data:
+            self._transport.write(data)
 
     def cancel(self) -> None:
         """Drop the request: the upstream sees the connection close."""
@@ -113,6 +123,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.abort()
             return
         garbage: str | None = None
+        self._read_bytes = len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -124,7 +135,13 @@ class UpstreamConnection(asyncio.Protocol):
             self._head_bytes += len(data)
             if self._head_bytes > _MAX_HEAD_BYTES:
                 garbage = "the response head is too large"
-        self._deliver(listener, garbage)
+        if self._complete or garbage is not None:
+            self._end(listener, garbage)
+            return
+        head, self._new_head = self._new_head, None
+        body = self._take_body()
+        if head is not None or body:
+            listener.received(head, body, complete=False)
 
     def eof_received(self) -> bool:
         return False
@@ -155,18 +172,13 @@ class UpstreamConnection(asyncio.Protocol):
             raise BadResponseError("bytes after the end of the response")
         self._reason = b""
         self._headers = []
-        self._header_bytes = 0
 
     def on_status(self, status: bytes) -> None:
         self._reason += status
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head is not None:
-            return  # a trailer
-        self._headers.append((name.lower(), name, value))
-        self._header_bytes += len(name) + len(value)
-        if len(self._headers) > _MAX_FIELDS or self._header_bytes > _MAX_HEAD_BYTES:
-            raise BadResponseError("the response head is too large")
+        if self._head is None:  # else it is a trailer
+            self._headers.append((name.lower(), name, value))
 
     def on_headers_complete(self) -> None:
         status: int = self._parser.get_status_code()
@@ -175,6 +187,11 @@ class UpstreamConnection(asyncio.Protocol):
             if self._informational > _MAX_INFORMATIONAL or status == HTTPStatus.SWITCHING_PROTOCOLS:
                 raise BadResponseError("unasked informational responses")
             return
+        if len(self._headers) > _MAX_FIELDS or (
+            self._read_bytes > _MAX_HEAD_BYTES
+            and sum(len(name) + len(value) for _, name, value in self._headers) > _MAX_HEAD_BYTES
+        ):
+            raise BadResponseError("the response head is too large")
         version: str = self._parser.get_http_version()
         self._head = self._new_head = read_response_head(status, self._reason, version, self._headers)
 
@@ -190,13 +207,20 @@ class UpstreamConnection(asyncio.Protocol):
 
     # -- inside
 
-    def _deliver(self, listener: Listener, garbage: str | None) -> None:
+    def _take_body(self) -> bytes:
+        pieces = self._pieces
+        if not pieces:
+            return b""
+        self._pieces = []
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _end(self, listener: Listener, garbage: str | None) -> None:
+        """The response is complete, or will never be. What came of it is delivered first."""
         head, self._new_head = self._new_head, None
-        pieces, self._pieces = self._pieces, []
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        body = self._take_body()
         if self._complete:
             self._listener = None
-            if self._keep_alive and garbage is None:
+            if self._keep_alive and self._is_sent and garbage is None:
                 self.resume()
                 self._pool.put_back(self)
             else:
