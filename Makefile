@@ -90,6 +90,9 @@ bench-store: .venv/.members  ## how fast the stores take in and answer; ARGS='--
 audit: .venv/.members .venv-audit/.synced  ## dependencies: hashes, start-up files, known weaknesses, and an SBOM for each service
 	@$(BIN)/python tools/audit/audit.py .venv-audit/bin dist/sbom
 
+bench-store: .venv/.members  ## how fast the stores take in and answer; ARGS='--requests 200000 --backlog 50000' for a short look
+	@$(BIN)/python -m tests.bench.store $(ARGS)
+
 clean:  ## remove what was built and installed; your data stay
 	rm -rf .venv .venv-clients .venv-bench .venv-audit frontend/node_modules tools/codegen/node_modules tools/graphiql/node_modules \
 		frontend/dist $(dir $(GRAPHIQL)) .ruff_cache .pytest_cache .import_linter_cache
