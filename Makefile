@@ -25,7 +25,7 @@ PROXIES ?= 1
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup run up down test test-faults check bench bench-store lock clean python node containers chromium
+.PHONY: help setup run up down test test-faults check audit bench bench-store lock clean python node containers chromium
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,7 @@ lock: .venv/.members  ## resolve the dependencies again; UPGRADE=1 takes newer v
 	$(COMPILE) --group pyproject.toml:clients -o $(LOCKS)/clients.txt >/dev/null
 	$(COMPILE) --group pyproject.toml:clients-openai-1 -o $(LOCKS)/clients-openai-1.txt >/dev/null
 	$(COMPILE) --group pyproject.toml:llama-cpp -o $(LOCKS)/llama-cpp.txt >/dev/null
+	$(COMPILE) --group pyproject.toml:audit -o $(LOCKS)/audit.txt >/dev/null
 	cd frontend && $(if $(UPGRADE),npm update,npm install) --package-lock-only --ignore-scripts
 	cd tools/codegen && npm install --package-lock-only --ignore-scripts
 	cd tools/graphiql && $(if $(UPGRADE),npm update,npm install) --package-lock-only --ignore-scripts
@@ -86,8 +87,11 @@ schema: .venv/.members tools/codegen/node_modules/.installed  ## write openapi.j
 bench-store: .venv/.members  ## how fast the stores take in and answer; ARGS='--requests 200000 --backlog 50000' for a short look
 	@$(BIN)/python -m tests.bench.store $(ARGS)
 
+audit: .venv/.members .venv-audit/.synced  ## dependencies: hashes, start-up files, known weaknesses, and an SBOM for each service
+	@$(BIN)/python tools/audit/audit.py .venv-audit/bin dist/sbom
+
 clean:  ## remove what was built and installed; your data stay
-	rm -rf .venv .venv-clients .venv-bench frontend/node_modules tools/codegen/node_modules tools/graphiql/node_modules \
+	rm -rf .venv .venv-clients .venv-bench .venv-audit frontend/node_modules tools/codegen/node_modules tools/graphiql/node_modules \
 		frontend/dist $(dir $(GRAPHIQL)) .ruff_cache .pytest_cache .import_linter_cache
 
 # What follows runs only when what it depends on has changed.
@@ -106,6 +110,11 @@ $(UV): | python
 	@echo 'Creating .venv'
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCKS)/uv.txt
+
+.venv-audit/.synced: $(LOCKS)/audit.txt | $(UV)
+	@$(BIN)/python -m venv .venv-audit
+	@$(UV) pip sync --quiet --python .venv-audit/bin/python --require-hashes $(LOCKS)/audit.txt
+	@touch $@
 
 $(SPA): frontend/node_modules/.installed $(SPA_SOURCES)
 	@echo 'Building the dashboard'
