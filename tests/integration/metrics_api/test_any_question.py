@@ -28,6 +28,8 @@ DESCRIPTION: Final[dict[str, Any]] = json.loads(FILE.read_text())
 COMPONENTS: Final[dict[str, Any]] = DESCRIPTION["components"]
 PATHS: Final = [path for path in DESCRIPTION["paths"] if path != "/api/events"]
 """Live events are a stream, which has tests of its own."""
+LONGEST_LINE: Final = 8000
+"""A longer request line is no HTTP that is understood, and answered in plain text."""
 NASTY: Final = st.sampled_from(
     [
         *(
@@ -138,7 +140,7 @@ def client() -> Iterator[httpx.Client]:
         yield client
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(question=questions())
 def test_every_answer_is_one_that_is_described(
     api: MetricsApi, client: httpx.Client, question: tuple[str, str]
@@ -147,7 +149,7 @@ def test_every_answer_is_one_that_is_described(
     answer = client.get(api.url + url)
     assert answer.status_code < 500, (url, answer.text)
     described = DESCRIPTION["paths"][path]["get"]["responses"]
-    if url.partition("?")[0].count("/") == path.count("/"):
+    if len(url) < LONGEST_LINE and url.partition("?")[0].count("/") == path.count("/"):
         assert str(answer.status_code) in described, (url, answer.text)
         content = described[str(answer.status_code)]["content"]
         kind = answer.headers["content-type"].partition(";")[0]
