@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.fault.proxy_stops import run_proxy_stops
-from tests.fault.rounds import Plan, Report, run_round
+from tests.fault.rounds import CLIENTS, Plan, Report, run_round
 from tests.fault.stops import StopsReport, run_stops, stops
 from tests.support.postgres_server import PostgresServer
 
@@ -60,6 +60,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", default=f"{random.SystemRandom().randrange(1 << 32):x}")
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--requests", type=int, default=500_000)
+    parser.add_argument("--clients", type=int, default=CLIENTS)
     parser.add_argument("--store", choices=["sqlite", "postgres", "both"], default="both")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--stops", type=_numbers, default=range(1, 101), help="N, such as 1-100 or 17")
@@ -80,6 +81,7 @@ def _plans(options: argparse.Namespace, kinds: Sequence[Kind]) -> list[Plan]:
             kind=kinds[number % len(kinds)],
             kills=_share(options.kills, rounds, number),
             requests=_share(options.requests, rounds, number),
+            clients=options.clients,
         )
         for number in range(rounds)
     ]

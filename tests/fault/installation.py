@@ -32,9 +32,10 @@ Kind = Literal["sqlite", "postgres"]
 WORKERS: Final = 2
 START_SECONDS: Final = 60.0
 QUIET_SECONDS: Final = 120.0
-EXCUSE_SECONDS: Final = 3.0
-"""So long after a death clients may still find connections of the dead."""
 DRAIN_SECONDS: Final = 5
+EXCUSE_SECONDS: Final = DRAIN_SECONDS + 3.0
+"""So long after a death clients may still have connections to what it has left."""
+STOP_SECONDS: Final = 60.0
 
 
 class Service:
@@ -134,7 +135,7 @@ class Installation:
 
     def stop(self) -> None:
         """As an operator does. Each must end by itself."""
-        codes = [service.process.stop(30) for service in (self.proxy, *self.apis)]
+        codes = [service.process.stop(STOP_SECONDS) for service in (self.proxy, *self.apis)]
         self.redis.stop()
         self._upstreams.stop()
         assert codes == [0] * len(codes), f"exit codes {codes}"
@@ -220,8 +221,11 @@ class Installation:
         return "there is no consumer group"
 
     async def pipeline(self) -> dict[str, Any] | None:
-        """What the metrics API says of the whole way; None where it cannot say."""
-        answer = await fetch(self.apis[0].process.url, "GET", "/api/pipeline")
+        """What the metrics API says of the whole way; None while it cannot say."""
+        try:
+            answer = await fetch(self.apis[0].process.url, "GET", "/api/pipeline")
+        except (OSError, IncompleteAnswerError):
+            return None
         return answer.json() if answer.status == 200 else None
 
 

@@ -46,7 +46,7 @@ BACKLOG: Final = 24
 DRIP: Final = 3
 """Records that come at a time while it lives."""
 DRIP_SECONDS: Final = 0.03
-LONGEST_LIFE: Final = 20.0
+LONGEST_LIFE: Final = 60.0
 """Seconds in which the Nth question must have come."""
 SETTLE_SECONDS: Final = 60.0
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 PACE_MS: Final = 30
 """Between two tokens of the slow one: a stream of it lasts a third of a second."""
-TIMEOUT_SECONDS: Final = 2
+TIMEOUT_SECONDS: Final = 4
 """What the proxy allows the slow one to be silent."""
 
 
