@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,8 @@ SCENES: Final = (
     Scene("latency", "rate", 64, rate=2000),
 )
 MEMORY: Final = (500, 10_000)
+"""Open streams; fewer where the machine does not allow that many descriptors."""
+_OTHER_DESCRIPTORS: Final = 600
 
 
 @dataclass
@@ -151,6 +154,8 @@ def show(scene: Scene, figures: dict[str, Figures]) -> None:
 
 def memory(traffic: Path, names: list[str], cores: Sequence[int], streams: int) -> None:
     """Memory of each proxy idle and with streams open that send an event a second each."""
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    streams = min(streams, (allowed - _OTHER_DESCRIPTORS) // 2)
     say(f"\nmemory: PSS in MB, idle and with {streams:,} open streams of 1 event/s")
     for kind in installed(names, envoy):
         upstream_port = free_port()

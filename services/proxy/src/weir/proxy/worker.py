@@ -53,6 +53,8 @@ logger = logging.getLogger(__name__)
 SWEEP_SECONDS: Final = 0.5
 BACKLOG: Final = 4096
 """asyncio listens once more on an inherited socket, with 100 unless told."""
+GC_THRESHOLDS: Final = (20_000, 20, 100)
+"""What a request makes is freed by its last reference, so there is little for the collector to find."""
 _DRAIN_LOOK_SECONDS: Final = 0.02
 READY: Final = b"ready\n"
 
@@ -105,6 +107,7 @@ class Worker:
         # What lives as long as the process need not be looked at by every garbage collection.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         os.write(sys.stdout.fileno(), READY)
         await stop.wait()
         server.close()

@@ -110,7 +110,7 @@ class ChatStreamReader(StreamReader):
     """Reads an event stream of chunks."""
 
     usual: ClassVar[bytes] = b'"content":"'
-    tail_bytes: ClassVar[int] = 8 << 10
+    tail_bytes: ClassVar[int] = 4 << 10
     answer: ClassVar[re.Pattern[bytes]] = re.compile(
         rb'"(?:content|refusal|text)"\s*:\s*"(?!")'
         rb'|"tool_calls"\s*:\s*\[\s*\{|"(?:function_call|audio)"\s*:\s*\{'
