@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 from tests.support.browser import Complaints, open_page
-from tests.support.clients import locked_python
+from tests.support.clients import locked_python, node_modules
 from tests.support.fake_llm import FakeLLM
 from tests.support.raw_http import fetch, post_json
 from tests.support.waiting import eventually
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CHECKOUT: Final = Path(__file__).parents[2]
-NODE_CLIENT: Final = CHECKOUT / "tests" / "support" / "node_client"
 SECONDS: Final = 60
 
 
@@ -80,10 +78,8 @@ async def test_openai_python(weir: Process, page: Page) -> None:
 
 
 async def test_openai_node(weir: Process, page: Page, tmp_path: Path) -> None:
-    if shutil.which("node") is None or not (NODE_CLIENT / "node_modules" / "openai").is_dir():
-        pytest.skip("openai-node is not installed: npm install in tests/support/node_client")
     (tmp_path / "app.mjs").write_text(await snippet(page, weir, "Node"))
-    (tmp_path / "node_modules").symlink_to(NODE_CLIENT / "node_modules")
+    (tmp_path / "node_modules").symlink_to(await node_modules())
     assert len(await run(["node", "app.mjs"], tmp_path)) > 20
 
 

@@ -5,6 +5,6 @@ the answers. The environments are installed from `deploy/locks` once and kept in
 """
 
 from tests.support.clients.environment import locked_python
-from tests.support.clients.running import run_command, run_node_client, run_sdk
+from tests.support.clients.running import node_modules, run_command, run_node_client, run_sdk
 
-__all__ = ["locked_python", "run_command", "run_node_client", "run_sdk"]
+__all__ = ["locked_python", "node_modules", "run_command", "run_node_client", "run_sdk"]

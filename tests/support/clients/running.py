@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
+from tests.support.clients.environment import HOME, installing
+
 DEADLINE_SECONDS: Final = 60
 FOLDER: Final = Path(__file__).parent
 NODE_CLIENT: Final = FOLDER.parent / "node_client"
@@ -30,12 +32,22 @@ async def run_sdk(python: Path, program: str, base_url: str) -> dict[str, Any]:
 
 
 async def run_node_client(base_url: str, model: str) -> dict[str, Any]:
-    """What openai-node made of the answers; it is installed the first time."""
-    if not (NODE_CLIENT / "node_modules" / "openai").is_dir():
-        await asyncio.to_thread(
-            subprocess.run, ["npm", "ci"], cwd=NODE_CLIENT, check=True, capture_output=True, timeout=100
-        )
+    """What openai-node made of the answers."""
+    await node_modules()
     return json.loads(await run_command("node", str(NODE_CLIENT / "chat.js"), base_url, model))
+
+
+async def node_modules() -> Path:
+    """The folder that openai-node is in; it is installed the first time."""
+    return await asyncio.to_thread(_node_modules)
+
+
+def _node_modules() -> Path:
+    modules = NODE_CLIENT / "node_modules"
+    with installing(HOME / "node_client.lock"):
+        if not (modules / "openai").is_dir():
+            subprocess.run(["npm", "ci"], cwd=NODE_CLIENT, check=True, capture_output=True, timeout=100)
+    return modules
 
 
 async def run_command(*command: str, environment: dict[str, str] | None = None) -> bytes:
