@@ -103,6 +103,17 @@ async def destroy_group(installation: Installation, source: random.Random) -> No
         await asyncio.to_thread(destroy)
 
 
+async def flush_redis(installation: Installation, source: random.Random) -> None:
+    """All of its data go: stream, group, accounts. It stays the same process."""
+
+    def flush() -> None:
+        with Redis.from_url(installation.redis.url, socket_timeout=5) as redis:
+            redis.flushall()
+
+    with contextlib.suppress(RedisError):  # it is held still
+        await asyncio.to_thread(flush)
+
+
 async def crash_postgres(installation: Installation, source: random.Random) -> None:
     assert installation.postgres is not None
     await asyncio.to_thread(installation.postgres.crash)
@@ -126,6 +137,7 @@ FAULTS: Final = (
     Fault("Redis held still", "redis", 3, hold_redis, kills=False),
     Fault("connections to Redis cut", "redis", 4, cut_redis_connections, kills=False),
     Fault("consumer group destroyed", "redis", 3, destroy_group, kills=False),
+    Fault("Redis emptied", "redis", 2, flush_redis, kills=False),
     Fault("PostgreSQL crashed", "postgres", 12, crash_postgres, only="postgres"),
     Fault(
         "connections to PostgreSQL cut", "postgres", 4, cut_postgres_connections, kills=False, only="postgres"

@@ -19,7 +19,7 @@ from tests.support.programs import lives
 from tests.support.raw_http import IncompleteAnswerError, fetch
 from tests.support.redis_server import RedisServer, free_port
 
-from weir.events.stream import GROUP, REQUESTS
+from weir.events.stream import GROUP, REQUESTS, witness_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -198,6 +198,8 @@ class Installation:
         if orphans:
             return f"workers of dead parents still run: {orphans}"
         try:
+            if not await asyncio.to_thread(self._has_witness):
+                return "the proxy has not noticed yet that Redis was emptied"
             if waiting := await self._waiting_bytes():
                 return f"{waiting:g} bytes wait in the journal"
             return await asyncio.to_thread(self._unsettled)
@@ -209,6 +211,11 @@ class Installation:
         found = re.search(rb"^weir_proxy_journal_waiting_bytes (\S+)", answer.body, re.MULTILINE)
         assert found, "the proxy says how much waits in its journal"
         return float(found[1])
+
+    def _has_witness(self) -> bool:
+        """The word by which the proxy knows that Redis has what it had; where it is gone, a new one comes."""
+        with Redis.from_url(self.redis.url, socket_timeout=5) as redis:
+            return bool(redis.exists(witness_key(REQUESTS)))
 
     def _unsettled(self) -> str | None:
         with Redis.from_url(self.redis.url, socket_timeout=5) as redis:
