@@ -77,6 +77,7 @@ class House:
         self.ended: list[WorkerPlan] = []
         self.counted: list[dict[str, int]] = []
         self.pauses: list[float] = []
+        self.starting = 0
         self.tasks = BackgroundTasks()
         self.first_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.seat = WorkerSeat(0, os.open(os.devnull, os.O_RDONLY), self._plan, self._end)
@@ -89,7 +90,9 @@ class House:
         self.seat.reload(self.config)
 
     async def _start(self, *_: object, **__: object) -> Process:
+        self.starting += 1
         await turns()
+        self.starting -= 1
         if self.failures:
             raise self.failures.pop()
         self.processes.append(Process())
@@ -225,3 +228,16 @@ async def test_a_stopped_seat_stays_empty(house: House) -> None:
     await house.keeping
     assert len(house.processes) == 1
     assert not house.seat.is_ready
+
+
+async def test_a_stop_reaches_the_process_that_is_just_being_made(house: House) -> None:
+    await turns()
+    await turns()
+    await house.processes[0].be_ready()
+    house.processes[0].end(-9)
+    while not house.starting:
+        await _really_sleep(0)
+    house.seat.stop()
+    async with asyncio.timeout(5):
+        await house.keeping
+    assert [process.returncode for process in house.processes] == [-9, -9]

@@ -115,6 +115,9 @@ class WorkerSeat:
                 pass_fds=(self._listen_fd, self._counters_fd),
                 start_new_session=False,
             )
+            if self._stopping:  # said while this process was being made: nobody else will tell it
+                process.kill()
+                return await process.wait()
             self.is_ready = await _hand_over(process, plan)
             self._pass_reloaded_on()
             if self.is_ready and not first_ready.done():
