@@ -37,6 +37,9 @@ class Stream(StreamReader):
     async def ensure_group(self, settled: StreamId | None) -> bool:
         return False
 
+    async def join(self) -> None:
+        pass
+
     async def deliveries(self, after: bytes, count: int) -> dict[bytes, int]:
         return {}
 

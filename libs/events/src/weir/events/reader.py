@@ -31,6 +31,7 @@ _TIMEOUT_SECONDS: Final = 5.0
 _FIELD: Final = FIELD.encode()
 _ONE_PAIR: Final = 2
 _END: Final = b"0-0"
+_AFTER_ALL: Final = b"18446744073709551615-18446744073709551615"
 
 
 class Entry(NamedTuple):
@@ -97,6 +98,10 @@ class StreamReader:
                 raise
             return False
         return True
+
+    async def join(self) -> None:
+        """Let the group know this consumer, which otherwise takes until it is given its first entry."""
+        await self._read(_AFTER_ALL, 1, block=None)
 
     async def own_pending(self, after: bytes = b"0", count: int = MOST) -> list[Entry]:
         """Entries that were delivered to this consumer before and not acknowledged, oldest first.

@@ -121,6 +121,7 @@ class Consumer:
             settled = None  # from the beginning: what is stored already is recognised
         if await reader.ensure_group(settled):
             logger.info("made the consumer group", extra={"stream": reader.stream, "after": str(settled)})
+        await reader.join()
 
     async def _read_pending(self, lane: Lane) -> None:
         """Entries that were delivered before. The more often, the fewer are tried together, until the one
