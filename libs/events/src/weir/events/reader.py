@@ -31,7 +31,7 @@ _TIMEOUT_SECONDS: Final = 5.0
 _FIELD: Final = FIELD.encode()
 _ONE_PAIR: Final = 2
 _END: Final = b"0-0"
-_AFTER_ALL: Final = b"18446744073709551615-18446744073709551615"
+_AFTER_ALL: Final = b"18446744073709551615-0"
 
 
 class Entry(NamedTuple):
