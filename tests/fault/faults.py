@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from redis import Redis
 from redis.exceptions import RedisError
-from tests.fault.installation import kill, running_workers
+from tests.fault.installation import KEEP_SECONDS, kill, running_workers, unread_since
 
 from weir.events.stream import GROUP, REQUESTS
 
@@ -25,6 +25,9 @@ LONGEST_ABSENCE: Final = 2.0
 """Seconds until what was killed is started again."""
 LONGEST_HOLD: Final = 7.0
 """Seconds that a process is held still: longer than anybody waits for Redis."""
+
+
+_TRIES: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +107,25 @@ async def destroy_group(installation: Installation, source: random.Random) -> No
 
 
 async def flush_redis(installation: Installation, source: random.Random) -> None:
-    """All of its data go: stream, group, accounts. It stays the same process."""
+    """All of its data go: stream, group, accounts. It stays the same process.
 
-    def flush() -> None:
+    The proxy has what it confirmed for as long as the journal is kept. What nobody has read for longer is
+    really gone then, and the reconciliation says so: therefore not while the readers are so far behind.
+    """
+
+    def flush() -> bool:
         with Redis.from_url(installation.redis.url, socket_timeout=5) as redis:
-            redis.flushall()
+            seconds, _ = redis.time()
+            oldest = unread_since(redis)
+            if oldest is not None and seconds - oldest > KEEP_SECONDS / 2:
+                return False
+            return bool(redis.flushall())
 
-    with contextlib.suppress(RedisError):  # it is held still
-        await asyncio.to_thread(flush)
+    for _ in range(_TRIES):
+        with contextlib.suppress(RedisError):  # it is held still
+            if await asyncio.to_thread(flush):
+                return
+        await asyncio.sleep(1.0)
 
 
 async def crash_postgres(installation: Installation, source: random.Random) -> None:
