@@ -119,7 +119,7 @@ def test_what_was_answered_before_the_last_sync_is_a_row(
 async def _until_the_power_fails(
     machine: Machine, copy: Path, log: Path, ledger: Ledger, redis: Literal["there", "away"]
 ) -> float:
-    """Load, and the copy at a random moment of it. Returns the moment of the last sync that is in it."""
+    """Load, and the copy at a random moment of it. Returns until when all that was answered is in it."""
     if redis == "there":
         await asyncio.to_thread(machine.redis.start)
         await asyncio.to_thread(machine.api.start)
@@ -137,7 +137,7 @@ async def _until_the_power_fails(
     )
     async with asyncio.TaskGroup() as group:
         group.create_task(clients.run())
-        while ledger.sent < most or not _notes(log):  # noqa: ASYNC110 - the load goes on meanwhile
+        while ledger.sent < most or not _all_noted(machine, log):  # noqa: ASYNC110 - the load goes on
             await asyncio.sleep(0.02)
         answered = len(ledger.entries)
         moment = _copy(machine, copy, log)
@@ -148,6 +148,18 @@ async def _until_the_power_fails(
     return moment
 
 
+def _all_noted(machine: Machine, log: Path) -> bool:
+    """Whether each segment that is there has been synced once, and its name, too."""
+    notes = _notes(log)
+    sized = {note["path"] for note in notes if "size" in note}
+    there = {str(path) for path in (machine.directory / "data").rglob("*.segment")}
+    return bool(there) and there <= sized & _named(notes)
+
+
+def _named(notes: list[dict[str, Any]]) -> set[str]:
+    return {f"{note['path']}/{name}" for note in notes for name in note.get("names", ())}
+
+
 def _copy(machine: Machine, copy: Path, log: Path) -> float:
     """What the disk holds: of the journal as much as was synced; of the database the part without its log."""
     notes = _notes(log)
@@ -156,14 +168,14 @@ def _copy(machine: Machine, copy: Path, log: Path) -> float:
     if database.exists():
         machine.api.process.send(signal.SIGSTOP)  # so that no checkpoint is copied half
         shutil.copy(database, copy / "data" / "weir.db")
-    named = {f"{note['path']}/{name}" for note in notes for name in note.get("names", ())}
-    sizes = {note["path"]: note["size"] for note in notes if "size" in note}
-    for path, size in sizes.items():
-        if path in named and path.endswith(".segment") and Path(path).exists():
+    named = _named(notes)
+    last = {note["path"]: note for note in notes if note["path"].endswith(".segment")}
+    for path, note in last.items():
+        if path in named and Path(path).exists():
             there = copy / Path(path).relative_to(machine.directory)
             there.parent.mkdir(parents=True, exist_ok=True)
-            there.write_bytes(Path(path).read_bytes()[:size])
-    return max(note["at"] for note in notes if "size" in note)
+            there.write_bytes(Path(path).read_bytes()[: note["size"]])
+    return min(note["at"] for note in last.values())
 
 
 def _notes(log: Path) -> list[dict[str, Any]]:
