@@ -28,10 +28,10 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
-KILLS: Final = 4
-REQUESTS: Final = 800
-STOPS: Final = 5
-PROXY_STOPS: Final = 2
+KILLS: Final = 3
+REQUESTS: Final = 500
+STOPS: Final = 3
+PROXY_STOPS: Final = 1
 LAST: Final = 100
 """Stops are at the first so many things that are said."""
 _MOMENTS: Final[tuple[When, ...]] = ("before", "after")
