@@ -307,6 +307,26 @@ def test_the_parent_syncs_what_has_grown(tmp_path: Path, monkeypatch: pytest.Mon
     assert synced[2:] == ["w1-00000001.segment"]
 
 
+def test_what_the_disk_refused_is_synced_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal, reading = writer(tmp_path), reader(tmp_path)
+    reading.follow("w1")
+    journal.append(b"one")
+    reading.read(10)
+    refusals = [OSError(5, "Input/output error")]
+    synced: list[int] = []
+
+    def sync(fd: int) -> None:
+        if refusals:
+            raise refusals.pop()
+        synced.append(fd)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with pytest.raises(OSError, match="Input/output error"):
+        reading.sync()()
+    reading.sync()()
+    assert len(synced) == 2
+
+
 def test_an_unwritable_directory_drops_without_raising(tmp_path: Path) -> None:
     journal = writer(tmp_path / "missing")
     (tmp_path / "missing").mkdir()

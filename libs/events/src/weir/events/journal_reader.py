@@ -263,16 +263,15 @@ class JournalReader:
 
         It raises OSError when the disk fails.
         """
-        fds: list[int] = []
+        grown: list[tuple[int, int, _Segment]] = []
         fresh = False
         for writer in self._writers.values():
             for segment in self._segments(writer):
                 size = os.fstat(segment.fd).st_size
                 if size != segment.synced:
                     fresh = fresh or segment.synced == 0
-                    segment.synced = size
-                    fds.append(os.dup(segment.fd))
-        return lambda: _sync(fds, self._directory if fresh else None)
+                    grown.append((os.dup(segment.fd), size, segment))
+        return lambda: _sync(grown, self._directory if fresh else None)
 
     def close(self) -> None:
         for writer in self._writers.values():
@@ -375,12 +374,15 @@ def _waiting_bytes(segments: Sequence[_Segment]) -> int:
     )
 
 
-def _sync(fds: list[int], directory: Path | None) -> None:
+def _sync(grown: list[tuple[int, int, _Segment]], directory: Path | None) -> None:
+    """A segment counts as synced when all of it is: what failed is tried again the next time."""
     try:
-        for fd in fds:
+        for fd, _, _ in grown:
             os.fsync(fd)
         if directory is not None:
             sync_directory(directory)
+        for _, size, segment in grown:
+            segment.synced = size
     finally:
-        for fd in fds:
+        for fd, _, _ in grown:
             os.close(fd)
