@@ -38,7 +38,7 @@ run: setup  ## run all of Weir on this machine
 test: setup chromium tools/codegen/node_modules/.installed  ## everything: checks, the frontend's tests, unit, contract, integration and browser tests
 	@$(MAKE) check
 	cd frontend && npm test
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-faults: setup  ## kill everything at random points and at each thing it says; ARGS='--rounds 2 --kills 20 --requests 9000 --stops 0' for a short look
 	@$(BIN)/python -m tests.fault $(ARGS)
