@@ -83,6 +83,15 @@ def test_tokens_per_second_leaves_the_prompt_and_the_first_token_out() -> None:
         assert tokens_per_second(make_event(**missing)) is None
 
 
+def test_the_first_token_is_that_of_streams() -> None:
+    found = [
+        make_event(time_to_first_token_ms=100.0),
+        make_event(time_to_first_token_ms=9_000.0, stream=False),
+        make_event(time_to_first_token_ms=None),
+    ]
+    assert [cell.distributions.ttft.n for cell in fold(found).values()] == [1, 0]
+
+
 def test_snapshots_count_faults_and_refusals() -> None:
     found = [
         make_event(outcome=Outcome.UPSTREAM_ERROR, status_code=502, retries=2),

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 _PERCENTILES: Final = (("p50", 0.5, "Half"), ("p95", 0.95, "95 %"), ("p99", 0.99, "99 %"))
 _DISTRIBUTIONS: Final[tuple[tuple[str, str, Unit, str], ...]] = (
-    ("ttft", "TTFT", "ms", "sent on their first content token within this time of being accepted"),
+    (
+        "ttft",
+        "TTFT",
+        "ms",
+        "of the streamed ones sent on their first content token within this time of being accepted",
+    ),
     ("latency", "Latency", "ms", "were handed over to the last byte within this time of being accepted"),
     ("tokens_per_second", "Speed", "tokens/s", "were generated at most this fast, from first to last token"),
 )

@@ -29,9 +29,9 @@ raw_dimensions = attrgetter(
     "model", "model_requested", "stream", "outcome", "status_code",
 )  # fmt: skip
 _numbers = attrgetter(
-    "usage_source", "duration_ms", "time_to_first_token_ms", "time_to_last_token_ms", "retries",
-    "prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
-    "request_bytes", "response_bytes",
+    "stream", "usage_source", "duration_ms", "time_to_first_token_ms", "time_to_last_token_ms",
+    "retries", "prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens",
+    "reasoning_tokens", "request_bytes", "response_bytes",
 )  # fmt: skip
 _COMPLETION_TOKENS: Final = 1
 """Its place among what follows the retries."""
@@ -74,9 +74,9 @@ def dimensions_from(raw: tuple[Any, ...]) -> Dimensions:
 
 
 def measure(events: Sequence[RequestEvent]) -> Cell:
-    """What the given records, all of the same dimensions, add up to."""
+    """What the given records add up to."""
     columns = zip(*map(_numbers, events), strict=True)
-    sources, durations, firsts, lasts, retries, *counts = columns
+    streams, sources, durations, firsts, lasts, retries, *counts = columns
     sums = [len(events), sum(retries), sources.count(UsageSource.REPORTED)]
     for column in counts:
         known = [value for value in column if value is not None] if None in column else column
@@ -86,7 +86,14 @@ def measure(events: Sequence[RequestEvent]) -> Cell:
         Sums._make(sums),
         Distributions(
             Histogram.of([1000 * value for value in durations if value is not None]),
-            Histogram.of([1000 * value for value in firsts if value is not None]),
+            # What comes first of an answer that is not streamed comes when all of it is there.
+            Histogram.of(
+                [
+                    1000 * value
+                    for stream, value in zip(streams, firsts, strict=True)
+                    if stream and value is not None
+                ]
+            ),
             Histogram.of([1000 * value for value in speeds if value is not None]),
         ),
     )

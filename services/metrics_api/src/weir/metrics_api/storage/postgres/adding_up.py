@@ -41,7 +41,7 @@ _COLUMNS: Final = {
 }  # fmt: skip
 _VALUES: Final = {
     "latency": "r.duration_us",
-    "ttft": "r.first_token_us",
+    "ttft": "case when r.stream then r.first_token_us end",
     "tokens_per_second": (
         "case when r.completion_tokens > 1 and r.last_token_us > r.first_token_us "
         "then (r.completion_tokens - 1) * 1000000000.0::float8 / (r.last_token_us - r.first_token_us) end"

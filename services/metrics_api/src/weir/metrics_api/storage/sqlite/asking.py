@@ -50,7 +50,8 @@ _COLUMNS: Final = {
     "variant": "variant_id", "endpoint": "endpoint_id",
 }  # fmt: skip
 _VALUES: Final = {
-    "latency": "r.duration_us", "ttft": "r.first_token_us", "tokens_per_second": "1000 * r.tokens_per_second",
+    "latency": "r.duration_us", "ttft": "case when r.stream then r.first_token_us end",
+    "tokens_per_second": "1000 * r.tokens_per_second",
 }  # fmt: skip
 _TOTALS: Final = slice(4, 14)
 _AFTER_TOTALS: Final = 14
