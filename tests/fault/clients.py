@@ -87,7 +87,7 @@ class Clients:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             for number in range(self._clients):
-                group.create_task(self._client(random.Random(f"{self._seed}/{number}"), number))  # noqa: S311
+                group.create_task(self._client(random.Random(f"{self._seed}/{number}"), number))  # noqa: S311 - to be repeated
 
     async def _client(self, source: random.Random, number: int) -> None:
         while self._more():

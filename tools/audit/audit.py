@@ -73,7 +73,7 @@ def main(scratch: Path, sbom: Path) -> int:
         word = ("well", "FOUND", "NOT ASKED")[result]
         print(f"{what}: {word}")  # noqa: T201 - a command talks
         if result and detail:
-            print("  " + "\n  ".join(detail.strip().splitlines()[-12:]))  # noqa: T201
+            print("  " + "\n  ".join(detail.strip().splitlines()[-12:]))  # noqa: T201 - it speaks by printing
 
     for lock in sorted(LOCKS.glob("*.txt")):
         loose = without_hash(lock.read_text())
@@ -98,7 +98,7 @@ def main(scratch: Path, sbom: Path) -> int:
         status, said = asked(["npm", "audit", "--audit-level=low"], ROOT / folder)
         tell(f"{folder}: known weaknesses (npm audit)", verdict(status, said), said)
     if 2 in worst:  # noqa: PLR2004 - as above
-        print("Who knows of weaknesses (pypi.org, api.osv.dev, the npm registry) cannot be asked from here.")  # noqa: T201
+        print("Who knows of weaknesses (pypi.org, api.osv.dev, the npm registry) cannot be asked from here.")  # noqa: T201 - it speaks by printing
     return 1 if 1 in worst else max(worst)
 
 

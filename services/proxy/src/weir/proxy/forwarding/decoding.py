@@ -124,9 +124,9 @@ class _Zstd:
     def __init__(self) -> None:
         # Few upstreams send it, and it is a megabyte in each worker.
         if sys.version_info >= (3, 14):
-            from compression import zstd  # noqa: PLC0415
+            from compression import zstd  # noqa: PLC0415 - only where it is needed
         else:
-            from backports import zstd  # noqa: PLC0415
+            from backports import zstd  # noqa: PLC0415 - only where it is needed
 
         options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
         self._make: Callable[[], Any] = lambda: zstd.ZstdDecompressor(options=options)
