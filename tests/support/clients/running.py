@@ -55,7 +55,12 @@ async def run_command(*command: str, environment: dict[str, str] | None = None) 
     process = await asyncio.create_subprocess_exec(
         *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        output, errors = await process.communicate()
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            output, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     assert process.returncode == 0, errors.decode()
     return output

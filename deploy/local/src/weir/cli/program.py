@@ -88,6 +88,7 @@ class RunningProgram:
                 )
             except BaseException:
                 running.cut()
+                await process.wait()  # what nobody waits for outlives the loop as a zombie
                 raise
         return running
 
