@@ -56,7 +56,7 @@ async def busy(fake: FakeLLM, tmp_path_factory: pytest.TempPathFactory) -> Async
     async def stored() -> bool:
         return len(await requests(process)) == len(ANSWERS)
 
-    await eventually(stored, "the requests are stored", 10)
+    await eventually(stored, "the requests are stored", 30)
     yield process
     assert await asyncio.to_thread(process.stop, 40) == 0, process.stderr
 

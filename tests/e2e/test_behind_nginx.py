@@ -63,7 +63,7 @@ async def test_pages_and_live_events_pass_unbuffered(nginx_port: int, tmp_path: 
     nginx = await asyncio.create_subprocess_exec(*command)
     url = f"http://127.0.0.1:{nginx_port}"
     try:
-        await eventually(lambda: _answers(url), "nginx answers", 10)
+        await eventually(lambda: _answers(url), "nginx answers", 30)
         await _live(url, weir.announced["proxy_url"])
     finally:
         nginx.terminate()

@@ -45,7 +45,7 @@ class Ledger:
         async def reached() -> bool:
             return len(self.whole) >= goal
 
-        await eventually(reached, f"{count} more whole answers", deadline=20)
+        await eventually(reached, f"{count} more whole answers", deadline=30)
 
     async def _client(self, number: int) -> None:
         while not self._stopped:

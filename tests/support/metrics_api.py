@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from weir.events import RequestEvent
 
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 30.0
 
 
 class MetricsApi:

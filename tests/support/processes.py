@@ -16,8 +16,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-READY_SECONDS: Final = 15.0
-STOP_SECONDS: Final = 20.0
+READY_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 60.0
 
 
 class NotReadyError(Exception):
@@ -142,7 +142,7 @@ def command_line(pid: int) -> str:
         return ""
 
 
-def until(condition: Callable[[], Any], what: str, deadline: float = 10.0) -> Any:
+def until(condition: Callable[[], Any], what: str, deadline: float = 30.0) -> Any:
     """Poll until `condition` returns something true, and return that.
 
     Raises:

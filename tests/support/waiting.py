@@ -15,7 +15,7 @@ STEP_SECONDS: Final = 0.01
 
 
 async def eventually(
-    check: Callable[[], Awaitable[T]], what: str, deadline: float = 10.0, step: float = STEP_SECONDS
+    check: Callable[[], Awaitable[T]], what: str, deadline: float = 30.0, step: float = STEP_SECONDS
 ) -> T:
     """The first true value that `check` returns; it is asked again every `step` seconds.
 

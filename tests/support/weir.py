@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-START_SECONDS: Final = 30.0
+START_SECONDS: Final = 60.0
 
 
 def start_weir(directory: Path, settings: Mapping[str, str]) -> Process:

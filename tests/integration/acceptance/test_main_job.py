@@ -145,7 +145,7 @@ async def test_a_killed_metrics_api_comes_back_and_counts_each_request_once(
         answer = await fetch(weir.url, "GET", "/api/summary?range=1h")
         return answer.status == 200 and answer.json()["total"]["requests"] >= before + 100
 
-    await eventually(all_stored, "the metrics API is back and has caught up", deadline=20)
+    await eventually(all_stored, "the metrics API is back and has caught up", deadline=30)
     assert service(weir, "weir.metrics_api") != killed
     stored = await requests(weir)
     assert len(stored) == before + 100

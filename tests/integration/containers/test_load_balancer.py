@@ -149,7 +149,7 @@ async def test_more_proxies_are_found_and_a_dead_one_is_left_out(cluster: Cluste
             assert (await ask(cluster.url, "demo", marker())).status == 200
         return all([await _accepted(cluster, address) for address in (FIRST, SECOND)])
 
-    await eventually(both_serve, "both proxies get requests", deadline=15)
+    await eventually(both_serve, "both proxies get requests", deadline=30)
 
     cluster.proxies[FIRST].kill9()
     cluster.names.addresses["proxy"].remove(FIRST)

@@ -132,7 +132,7 @@ async def test_what_is_killed_comes_back_where_it_was(weir: Process) -> None:
         if name == "redis":
             asked.add(await ask(weir))
         until(lambda name=name: f"{name} stopped (killed by SIGKILL), starting it again" in weir.stderr, name)
-        until(lambda name=name: f"{name} is back" in weir.stderr, f"{name} is back", 15)
+        until(lambda name=name: f"{name} is back" in weir.stderr, f"{name} is back", 30)
         assert running(weir)[name] != pid
         asked.add(await ask(weir))
         await rows(weir, asked, deadline=10)

@@ -206,7 +206,7 @@ def test_a_database_locked_by_another_is_waited_for(api: MetricsApi) -> None:
     other.execute("begin immediate")
     events = recent(30)
     api.send(events)
-    until(lambda: api.get("/readyz").status_code == 503, "readyz says that nothing can be stored", 15)
+    until(lambda: api.get("/readyz").status_code == 503, "readyz says that nothing can be stored", 30)
     assert "locked" in api.get("/readyz").json()["checks"]["database"]["detail"]
     assert not api.settled(), "nothing is acknowledged that is not stored"
     other.execute("rollback")
@@ -217,7 +217,7 @@ def test_a_database_locked_by_another_is_waited_for(api: MetricsApi) -> None:
 def test_what_is_acknowledged_leaves_the_stream(api: MetricsApi) -> None:
     api.send(recent(500))
     api.wait_for(500)
-    until(lambda: api.redis.xlen(REQUESTS) == 0, "the stream is trimmed", 25)
+    until(lambda: api.redis.xlen(REQUESTS) == 0, "the stream is trimmed", 30)
     more = recent(3)
     api.send(more)
     api.wait_for(503)

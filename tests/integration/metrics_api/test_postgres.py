@@ -120,8 +120,8 @@ def test_postgresql_goes_and_comes_back(redis_server: RedisServer, tmp_path: Pat
             assert answer.json()["code"] == "unavailable"
             assert api.get("/healthz").status_code == 200
             server.start()
-            until(lambda: api.get("/readyz").status_code == 200, "it has found the database again", 20)
-            until(api.settled, "everything is stored", 20)
+            until(lambda: api.get("/readyz").status_code == 200, "it has found the database again", 30)
+            until(api.settled, "everything is stored", 30)
             check_sums(api, events)
     finally:
         server.close()

@@ -88,7 +88,7 @@ async def test_openai_python_leaving_a_stream(
     )
     await anext(aiter(stream))
     await stream.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await (await fake.request(mark)).left.wait()
     assert (await records.of(mark)).outcome == "cancelled"
 

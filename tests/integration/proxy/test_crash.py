@@ -117,7 +117,7 @@ async def test_the_other_worker_serves_on_and_a_new_one_comes(proxy: Process) ->
         )
         return all(not isinstance(answer, BaseException) and answer.status == 200 for answer in answers)
 
-    await eventually(served, "all are served again", deadline=10)
+    await eventually(served, "all are served again", deadline=30)
 
     async def renewed() -> bool:
         return before[0] not in await workers(proxy)
@@ -208,7 +208,7 @@ async def test_an_idle_proxy_stops_at_once(proxy: Process) -> None:
 async def test_a_killed_parent_takes_its_workers_along(proxy: Process) -> None:
     """No worker may go on serving whose records nobody ships."""
     proxy.kill9()
-    await eventually(lambda: refused(proxy), "the port is free again", deadline=10)
+    await eventually(lambda: refused(proxy), "the port is free again", deadline=30)
 
 
 async def test_a_stream_outlives_its_parent_and_is_recorded_as_what_it_became(

@@ -50,7 +50,7 @@ async def test_each_event_arrives_before_the_next_one_is_sent(
         assert head.status == 200
         parts = connection.parts(head)
         arrived = b""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             for number, event in enumerate(expected):
                 if event == script.DONE and not include_usage:
                     may_send.release()  # the upstream's usage event, which only the proxy sees
@@ -205,6 +205,6 @@ async def test_a_slow_reader_slows_the_upstream_and_not_the_memory(
                 await asyncio.sleep(0.25)
         assert 0 < written < 64_000_000
         connection.reset()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await (await fake.request(mark)).left.wait()
     assert (await records.of(mark)).outcome == "cancelled"

@@ -41,7 +41,7 @@ async def test_waiting_for_it_can_be_given_up(tmp_path: Path) -> None:
     starting = asyncio.ensure_future(
         RunningProgram.start(replace(python(""), command=(sys.executable, "-c", code)))
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (pid_file.exists() and pid_file.read_text()):  # noqa: ASYNC110 - another process's
             await asyncio.sleep(0.01)
     starting.cancel()
@@ -90,7 +90,7 @@ EXTRA = {"child": str(child.pid)}
     running = await RunningProgram.start(replace(python(""), command=command, stop_seconds=0.2))
     assert not await running.stop()
     assert await running.ended() == -9
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while lives(int(running.urls["child"])):  # noqa: ASYNC110 - another process's
             await asyncio.sleep(0.01)
 

@@ -41,7 +41,7 @@ async def kept() -> AsyncIterator[Callable[[Supervised], None]]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - what other processes do is only seen by looking
             await asyncio.sleep(0.01)
 

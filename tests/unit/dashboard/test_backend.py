@@ -139,7 +139,7 @@ async def test_events_are_not_held_back(gateway: Gateway, serve: Serve) -> None:
         parts = connection.parts(head)
         for number in range(3):  # each is read before the next is sent
             stream.events.put_nowait(b"data: %d\n\n" % number)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 assert await anext(parts) == b"data: %d\n\n" % number
         stream.events.put_nowait(b"")
         with pytest.raises(StopAsyncIteration):
@@ -152,7 +152,7 @@ async def test_a_client_that_leaves_is_left_upstream_at_once(gateway: Gateway, s
     async with await Connection.open(url) as connection:
         await connection.request("GET", "/api/events")
         await connection.head()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await stream.left.wait()
 
 
@@ -166,7 +166,7 @@ async def test_a_stop_ends_open_streams(serve: Serve) -> None:
     async with await Connection.open(url) as connection:
         await connection.request("GET", "/api/events")
         await connection.head()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await runner.cleanup()
             await connection.ended()
 

@@ -97,7 +97,7 @@ def entries(events: list[RequestEvent]) -> list[Entry]:
 async def run(stream: Stream, database: Database, expected: int) -> Progress:
     progress = Progress(CollectorRegistry())
     task = asyncio.ensure_future(Consumer([stream], database, progress).run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(stream.acknowledged) + len(stream.buried) < expected:
             stream.done.clear()
             await stream.done.wait()

@@ -238,6 +238,6 @@ async def test_a_stop_reaches_the_process_that_is_just_being_made(house: House) 
     while not house.starting:
         await _really_sleep(0)
     house.seat.stop()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await house.keeping
     assert [process.returncode for process in house.processes] == [-9, -9]
