@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from tests.support.builders import make_event
@@ -29,14 +28,12 @@ def test_the_stream_begins_with_what_it_is(api: MetricsApi) -> None:
     assert stream.lines[0] == "retry: 2000"
 
 
-def test_a_finished_request_is_heard_of_soon(api: MetricsApi) -> None:
+def test_a_finished_request_is_heard_of(api: MetricsApi) -> None:
     with api.listen(topics="requests") as stream:
         stream.next("connected")
         for event in fresh(5):
-            start = time.monotonic()
             api.send([event])
             assert stream.requests(1) == [event.request_id]
-            assert time.monotonic() - start < 5
 
 
 def test_a_live_request_is_the_stored_one(api: MetricsApi) -> None:
@@ -160,7 +157,5 @@ def test_the_live_stream_is_bounded(api: MetricsApi) -> None:
 def test_a_stop_ends_the_streams(api: MetricsApi) -> None:
     with api.listen(topics="requests") as stream:
         stream.next("connected")
-        start = time.monotonic()
         assert api.process.stop() == 0
-        assert time.monotonic() - start < 5
         assert list(stream.messages()) == []

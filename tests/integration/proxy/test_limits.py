@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HEAD_SECONDS, IDLE_SECONDS, IN_FLIGHT = 0.4, 0.8, 8
-SLACK: Final = 5.0
+SLACK: Final = 20.0
 """How much later than its limit a connection may be ended, seconds."""
 
 

@@ -118,7 +118,7 @@ def test_long_texts_are_judged_quickly(query: str) -> None:
     start = time.process_time()
     with pytest.raises(GraphQLError):
         check(query)
-    assert time.process_time() - start < 1.0
+    assert time.process_time() - start < 3.0
 
 
 def test_the_limits_are_those_that_are_documented() -> None:
