@@ -38,7 +38,8 @@ run: setup  ## run all of Weir on this machine
 test: setup chromium tools/codegen/node_modules/.installed  ## everything: checks, the frontend's tests, unit, contract, integration and browser tests
 	@$(MAKE) check
 	cd frontend && npm test
-	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -o cache_dir=.pytest_cache/whole \
+		--cache-clear || $(BIN)/python -m tests.again $$? .pytest_cache/whole
 
 test-faults: setup  ## kill everything at random points and at each thing it says; ARGS='--rounds 2 --kills 20 --requests 9000 --stops 0' for a short look
 	@$(BIN)/python -m tests.fault $(ARGS)
