@@ -8,7 +8,8 @@ from tests.support.transport import FakeTransport
 
 from weir.proxy.endpoints import ENDPOINTS
 from weir.proxy.exchange import Exchange
-from weir.proxy.wire.server import ClientConnection, ClientTimeouts
+from weir.proxy.wire.patience import ClientTimeouts
+from weir.proxy.wire.server import ClientConnection
 
 if TYPE_CHECKING:
     from tests.support.fixtures import HeldClock

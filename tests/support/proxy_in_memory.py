@@ -22,7 +22,9 @@ from weir.proxy.handlers.models import MERGED, MergedModels
 from weir.proxy.metering.counters import Counters, create_file
 from weir.proxy.metering.ids import RequestIds
 from weir.proxy.metering.recorder import Recorder
-from weir.proxy.pipeline import BodyLimits, Pipeline, Routes
+from weir.proxy.pipeline.bodies import BodyLimits
+from weir.proxy.pipeline.pipeline import Pipeline
+from weir.proxy.pipeline.routes import Routes
 from weir.proxy.providers import DIALECTS, PROVIDERS
 from weir.proxy.routing.router import Router
 from weir.proxy.upstream import Timeouts, Upstream

@@ -9,7 +9,7 @@ from tests.support.proxy_in_memory import TIMEOUTS, ClientEnd, InMemoryProxy, tu
 
 from weir.events import Outcome
 from weir.proxy.upstream import Upstream
-from weir.proxy.wire.server import BODY_SECONDS, ClientTimeouts
+from weir.proxy.wire.patience import BODY_SECONDS, ClientTimeouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

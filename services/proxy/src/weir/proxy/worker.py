@@ -33,13 +33,16 @@ from weir.proxy.handlers.models import MERGED, MergedModels
 from weir.proxy.metering.counters import Counters
 from weir.proxy.metering.ids import RequestIds
 from weir.proxy.metering.recorder import Recorder
-from weir.proxy.pipeline import BodyLimits, Pipeline, Routes
+from weir.proxy.pipeline.bodies import BodyLimits
+from weir.proxy.pipeline.pipeline import Pipeline
+from weir.proxy.pipeline.routes import Routes
 from weir.proxy.providers import DIALECTS, PROVIDERS
 from weir.proxy.routing.router import Router
 from weir.proxy.upstream import Timeouts
 from weir.proxy.wire.framing import HeadLimits
 from weir.proxy.wire.known_heads import KnownHeads
-from weir.proxy.wire.server import ClientConnection, ClientTimeouts
+from weir.proxy.wire.patience import ClientTimeouts
+from weir.proxy.wire.server import ClientConnection
 from weir.proxy.worker_plan import Config, WorkerPlan
 from weir.servicekit import logs
 from weir.servicekit.clock import SystemClock

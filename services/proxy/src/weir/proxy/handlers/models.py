@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from weir.proxy.exchange import Exchange
     from weir.proxy.forwarding.forward import Forwarder
     from weir.proxy.forwarding.relay import Ending
-    from weir.proxy.pipeline import Routes
+    from weir.proxy.pipeline.routes import Routes
     from weir.proxy.upstream import Upstream
     from weir.servicekit.tasks import BackgroundTasks
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
-import httptools
-
-from weir.proxy.wire.framing import BadRequestError, HeadLimits, read_request_head
+from weir.proxy.wire import refusals
+from weir.proxy.wire.framing import BadRequestError
 from weir.proxy.wire.known_heads import KnownHeads
+from weir.proxy.wire.patience import BodyPace
 from weir.proxy.wire.proxy_protocol import BadProxyHeaderError, read_header
+from weir.proxy.wire.request_parser import RequestParser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from weir.proxy.exchange import Exchange, RequestHead
-    from weir.proxy.wire.framing import Headers
+    from weir.proxy.wire.application import Application
+    from weir.proxy.wire.framing import HeadLimits
+    from weir.proxy.wire.patience import ClientTimeouts
 
 logger = logging.getLogger(__name__)
 
@@ -32,66 +33,18 @@ LINGER_SECONDS: Final = 2.0
 """How long a closed connection is still read, so that a reset does not overtake the answer."""
 FLUSH_SECONDS: Final = 60.0
 """How long a closed connection may take to read the rest of its answer."""
-BODY_SECONDS: Final = 10.0
-"""Over how long the rate of a body is taken."""
-_CHUNK_OVERHEAD: Final = 8
-"""Bytes of framing that chunks may have for each byte in them; a chunk of one byte has five."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClientTimeouts:
-    """How slow a client may be."""
-
-    head: float
-    """Seconds for a request's headers."""
-    keep_alive: float
-    """Seconds a connection may wait for its next request."""
-    body_rate: float
-    """Bytes a second that a body comes with at least; 0 for any."""
-
-
-class Application(Protocol):
-    """Who takes the requests that a connection parses."""
-
-    def accept(self, head: RequestHead, client: ClientConnection) -> Exchange | None:
-        """A head is complete. None: it has been answered already and its body is of no interest."""
-        ...
-
-    def receive(self, exchange: Exchange, data: bytes) -> None:
-        """A piece of the request's body."""
-        ...
-
-    def dispatch(self, exchange: Exchange) -> None:
-        """The request is whole."""
-        ...
-
-    def mark(self, exchange: Exchange) -> None:
-        """A loop turn ends with the request still incomplete."""
-        ...
-
-    def client_left(self, exchange: Exchange) -> None: ...
-
-    def client_paused(self, exchange: Exchange) -> None: ...
-
-    def client_resumed(self, exchange: Exchange) -> None: ...
-
-    def malformed(self, error: BadRequestError, client: ClientConnection, exchange: Exchange | None) -> None:
-        """What came is not a request, or its body broke off the rails; answer if possible and close."""
-        ...
 
 
 class _Message:
     """One request being parsed or waiting its turn."""
 
-    __slots__ = ("body", "body_bytes", "complete", "head", "read_bytes")
+    __slots__ = ("body", "complete", "head")
 
     def __init__(self, head: RequestHead) -> None:
         self.head = head
         self.body: list[bytes] = []
         """What came of it before its turn."""
         self.complete = False
-        self.read_bytes = 0
-        self.body_bytes = 0
 
 
 class ClientConnection(asyncio.Protocol):
@@ -114,11 +67,8 @@ class ClientConnection(asyncio.Protocol):
         self._monotonic = monotonic
         self._registry = registry
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
-        self._parser: Any = httptools.HttpRequestParser(self)
-        self._target = b""
-        self._headers: Headers = []
-        self._header_bytes = 0
-        self._head_bytes = 0
+        self._parser: RequestParser | None = None
+        """Made for the first bytes that are not a known head."""
         self._parsing: _Message | None = None
         self._current: _Message | None = None
         self._whole_head: bytes | None = None
@@ -148,8 +98,8 @@ class ClientConnection(asyncio.Protocol):
         """When the connection began to wait for a request; None while one is under way."""
         self._head_since: float | None = None
         """When the head being received began; None when there is none."""
-        self._body_seen: tuple[float, int] | None = None
-        """When it was looked last how much of the body under way has come, and how much it was."""
+        self._pace: BodyPace | None = None
+        """Of the body under way, once the sweep has looked at it."""
         self._close_by: float | None = None
         """When a connection that is closing is cut, whether all is handed over or not."""
 
@@ -208,44 +158,11 @@ class ClientConnection(asyncio.Protocol):
         elif not self._answering:
             self._take_turn()
 
-    # -- httptools callbacks
+    # -- what the parser calls
 
-    def on_message_begin(self) -> None:
-        self._target = b""
-        self._headers = []
-        self._header_bytes = 0
-
-    def on_url(self, url: bytes) -> None:
-        self._target += url
-        if len(self._target) > self._limits.target_bytes:
-            raise BadRequestError(
-                HTTPStatus.REQUEST_URI_TOO_LONG, "target_too_long", "The request target is too long."
-            )
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._parsing is not None:
-            return  # a trailer of a chunked body: nothing we forward needs it
-        self._headers.append((name.lower(), name, value))
-        size = len(name) + len(value)
-        self._header_bytes += size
-        limits = self._limits
-        if (
-            size > limits.header_bytes
-            or self._header_bytes > limits.head_bytes
-            or len(self._headers) > limits.fields
-        ):
-            raise _head_too_large()
-
-    def on_headers_complete(self) -> None:
+    def request_began(self, head: RequestHead) -> None:
         if self._closing:
             return
-        parser = self._parser
-        head = read_request_head(parser.get_method(), self._target, parser.get_http_version(), self._headers)
-        if parser.should_upgrade():
-            if head.method == b"CONNECT":
-                raise _malformed("Tunnels are not opened here.")
-            return  # it is read again without the offer
-        self._head_bytes = 0
         self._head_since = None
         message = self._parsing = _Message(head)
         if self._answering or self._writing_paused:  # who does not read the answers gets no further ones
@@ -253,18 +170,17 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._begin(message)
 
-    def on_body(self, body: bytes) -> None:
+    def body_came(self, data: bytes) -> None:
         message = self._parsing
         if message is None:
             return
-        message.body_bytes += len(body)
         if message in self._waiting:
-            message.body.append(body)
-            self._hold(len(body))
+            message.body.append(data)
+            self._hold(len(data))
         elif self._exchange is not None:
-            self._application.receive(self._exchange, body)
+            self._application.receive(self._exchange, data)
 
-    def on_message_complete(self) -> None:
+    def request_ended(self) -> None:
         message, self._parsing = self._parsing, None
         if message is None:
             return
@@ -296,7 +212,7 @@ class ClientConnection(asyncio.Protocol):
 
     def response_done(self, *, keep_alive: bool) -> None:
         self._exchange = None
-        self._body_seen = None
+        self._pace = None
         self._answering = False
         if self._request_held:
             self.take_request()
@@ -343,11 +259,15 @@ class ClientConnection(asyncio.Protocol):
                 self._close_by = None
                 self._transport.abort()
         elif self._head_since is not None and now - self._head_since > timeouts.head:
-            self._refuse(_head_too_slow())
+            self._refuse(refusals.head_too_slow())
         elif self._idle_since is not None and now - self._idle_since > timeouts.keep_alive:
             self.close()
-        elif self._exchange is not None and self._is_incomplete and self._body_is_slow(now, timeouts):
-            self._refuse(_body_too_slow())
+        elif (
+            self._exchange is not None
+            and self._is_incomplete
+            and self._body_is_slow(self._exchange, now, timeouts)
+        ):
+            self._refuse(refusals.body_too_slow())
 
     # -- inside
 
@@ -360,20 +280,11 @@ class ClientConnection(asyncio.Protocol):
     def _is_incomplete(self) -> bool:
         return self._body_left > 0 or (self._current is not None and not self._current.complete)
 
-    def _body_is_slow(self, now: float, timeouts: ClientTimeouts) -> bool:
-        """Whether too little of the body came since we looked last, `BODY_SECONDS` ago.
-
-        While the upstream holds the request up, nothing can come.
-        """
-        came = cast("Exchange", self._exchange).request_bytes
-        since, had = self._body_seen or (now, came)
-        if self._body_seen is None or had > came or self._request_held:
-            self._body_seen = (now, came)
+    def _body_is_slow(self, exchange: Exchange, now: float, timeouts: ClientTimeouts) -> bool:
+        if self._pace is None:
+            self._pace = BodyPace(now, exchange.request_bytes)
             return False
-        if now - since < BODY_SECONDS:
-            return False
-        self._body_seen = (now, came)
-        return came - had < timeouts.body_rate * (now - since)
+        return self._pace.is_slow(now, exchange.request_bytes, timeouts.body_rate, excused=self._request_held)
 
     def _read_preface(self, data: bytes) -> bytes:
         """What follows the load balancer's word on who the client is; nothing while that is not whole."""
@@ -392,7 +303,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _start(self, data: bytes) -> None:
         """Read on where no request waits for its turn: past the parser where the head is known."""
-        if self._parsing is not None or self._head_bytes:
+        if self._parsing is not None or (self._parser is not None and self._parser.is_in_head):
             self._feed(data)
             return
         known = self._known.find(data)
@@ -403,7 +314,7 @@ class ClientConnection(asyncio.Protocol):
             self._begin_known(*known, data)
         except Exception:
             logger.exception("request failed")
-            self._refuse(_failed())
+            self._refuse(refusals.failed())
 
     def _begin_known(self, head: RequestHead, body_at: int, data: bytes) -> None:
         self._answering = True
@@ -443,67 +354,20 @@ class ClientConnection(asyncio.Protocol):
         return rest
 
     def _feed(self, data: bytes) -> None:
+        parser = self._parser = self._parser or RequestParser(self, self._limits)
         if self._parsing is None:
             self._idle_since = None
-            self._head_bytes += len(data)
             if self._head_since is None:
                 self._head_since = self._monotonic()
-        message = self._parsing
-        if message is None and self._head_bytes == len(data):
-            self._whole_head = data
+            if not parser.is_in_head:
+                self._whole_head = data
         try:
-            stop = self._parse(data)
-            if stop is not None:
-                self._decline(memoryview(data)[stop:])
-            if self._parsing is message and (message is not None or self._head_bytes):
-                self._check_size(message, len(data))
+            parser.feed(data)
         except BadRequestError as error:
             self._refuse(error)
-        except httptools.HttpParserCallbackError as error:
-            self._refuse(_cause(error))
-        except httptools.HttpParserError:
-            self._refuse(_malformed("The request is not well-formed HTTP."))
         self._whole_head = None
         if self._exchange is not None and self._parsing is self._current:
             self._application.mark(self._exchange)
-
-    def _parse(self, data: bytes | memoryview) -> int | None:
-        """Feed the parser. Where the client offers to speak another protocol, the place after that head."""
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            return cast("int", offer.args[0])
-        return None
-
-    def _decline(self, rest: memoryview) -> None:
-        """Go on after an offer to speak another protocol, such as HTTP/2 in clear, which is not taken up.
-
-        To llhttp such a request ends with its head, body or not; so it gets the head again without the offer.
-        """
-        stop: int | None = 0
-        while stop is not None:
-            rest = rest[stop:]
-            headers = [header for header in self._headers if header[0] != b"upgrade"]
-            lines = b"".join(b"%b: %b\r\n" % (name, value) for _, name, value in headers)
-            version = self._parser.get_http_version().encode()
-            head = b"%b %b HTTP/%b\r\n%b\r\n" % (self._parser.get_method(), self._target, version, lines)
-            self._parser = httptools.HttpRequestParser(self)
-            self._parser.feed_data(head)
-            stop = self._parse(rest)
-
-    def _check_size(self, message: _Message | None, fed: int) -> None:
-        """What the parser keeps to itself, such as a header without an end, must have one.
-
-        Raises:
-            BadRequestError: a head, or what stands between the data of chunks, is too large.
-        """
-        if message is None:
-            if self._head_bytes > self._limits.head_bytes:
-                raise _head_too_large()
-        elif message.head.chunked:
-            message.read_bytes += fed
-            if message.read_bytes - _CHUNK_OVERHEAD * message.body_bytes > self._limits.head_bytes:
-                raise _malformed("There is too little in the chunks of the request's body.")
 
     def _refuse(self, error: BadRequestError) -> None:
         """A broken message cannot be followed by another. What came before it is answered first."""
@@ -580,43 +444,3 @@ class ClientConnection(asyncio.Protocol):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
-
-
-def _head_too_large() -> BadRequestError:
-    return BadRequestError(
-        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "headers_too_large",
-        "The request's headers are too large.",
-    )
-
-
-def _head_too_slow() -> BadRequestError:
-    return BadRequestError(
-        HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The request's headers took too long to arrive."
-    )
-
-
-def _body_too_slow() -> BadRequestError:
-    return BadRequestError(
-        HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The request's body came too slowly."
-    )
-
-
-def _cause(error: httptools.HttpParserCallbackError) -> BadRequestError:
-    """What was raised while the parser told us of something; if it was not meant, it is our mistake."""
-    if isinstance(error.__context__, BadRequestError):
-        return error.__context__
-    logger.error("request failed", exc_info=error.__context__)
-    return _failed()
-
-
-def _failed() -> BadRequestError:
-    return BadRequestError(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "internal_error",
-        "The proxy failed on this request. Its log says why.",
-    )
-
-
-def _malformed(message: str) -> BadRequestError:
-    return BadRequestError(HTTPStatus.BAD_REQUEST, "malformed_request", message)

@@ -6,84 +6,35 @@ An exchange starts life as an internal error; every way out sets its outcome and
 from __future__ import annotations
 
 import logging
-import re
-from dataclasses import dataclass
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Protocol
-
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from weir.events import Outcome
-from weir.proxy.endpoints import Endpoint
-from weir.proxy.errors import ProxyError, internal_error, rejected
+from weir.proxy.access.admission import Admission, Admissions, Refusal
+from weir.proxy.errors import ProxyError, internal_error
 from weir.proxy.exchange import Exchange
-from weir.proxy.providers.provider import UnreadableBodyError
-from weir.proxy.wire.heads import own_response
+from weir.proxy.pipeline import answers
+from weir.proxy.pipeline.bodies import Bodies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from weir.proxy.access.cors import Cors
-    from weir.proxy.access.keys import Keys
     from weir.proxy.endpoints import EndpointTable
-    from weir.proxy.exchange import Client, RequestHead
-    from weir.proxy.forwarding.forward import Forwarder
-    from weir.proxy.forwarding.relay import Ending
+    from weir.proxy.exchange import RequestHead
     from weir.proxy.metering.counters import Counters
     from weir.proxy.metering.ids import RequestIds
     from weir.proxy.metering.recorder import Recorder
+    from weir.proxy.pipeline.bodies import BodyLimits
+    from weir.proxy.pipeline.routes import Handler, Routes
     from weir.proxy.providers.provider import Dialect
-    from weir.proxy.routing.router import Router
     from weir.proxy.wire.framing import BadRequestError
     from weir.proxy.wire.server import ClientConnection
     from weir.servicekit.clock import Clock
 
 logger = logging.getLogger(__name__)
 
-RETRY_SECONDS: Final = 1
 CLIENT_LEFT: Final = "client_disconnected"
-_HELD_FORM: Final = 1 << 20
-"""How much of a form is held in the hope that it names its model."""
 _IN_FLIGHT: Final = {variant: f"in_flight_{variant}" for variant in ("production", "canary")}
-_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
-
-
-@dataclass(frozen=True, slots=True)
-class Routes:
-    """What a reload of the configuration replaces."""
-
-    keys: Keys
-    router: Router
-    forwarder: Forwarder
-
-
-class BodyLimits(msgspec.Struct, frozen=True):
-    """How many bytes a request's body may have."""
-
-    held: int
-    sent_on: int
-    """Of a form or a file, which goes on as it comes."""
-
-
-class Admission(msgspec.Struct, frozen=True, gc=False):
-    """What a head says once and for all: who asks for what."""
-
-    routes: Routes
-    """By which it was decided; after a reload it is decided anew."""
-    endpoint: Endpoint
-    model: str | None
-    """Named by the path."""
-    api_key_id: str | None
-    extra_headers: bytes
-    trace_id: str | None
-
-
-class Handler(Protocol):
-    """What an endpoint needs beyond the table, by its operation."""
-
-    def handle(self, exchange: Exchange, routes: Routes, ending: Ending) -> bool:
-        """Whether it takes the exchange; then it ends it, else one upstream gets it."""
-        ...
 
 
 class Pipeline:
@@ -103,21 +54,16 @@ class Pipeline:
         clock: Clock,
         limits: BodyLimits,
     ) -> None:
-        self._endpoints = endpoints
+        self._admissions = Admissions(endpoints, cors)
         self._dialects = dialects
-        self._cors = cors
         self._routes = routes
         self._recorder = recorder
         self._counters = counters
         self._request_ids = request_ids
         self._handlers = handlers
         self._clock = clock
-        self._most = {
-            "json": limits.held,
-            "none": limits.held,
-            "form": limits.sent_on,
-            "opaque": limits.sent_on,
-        }
+        self._bodies = Bodies(dialects, limits)
+        self._answers = answers.Answers(cors)
         self._open: set[Exchange] = set()
 
     @property
@@ -133,14 +79,15 @@ class Pipeline:
     def accept(self, head: RequestHead, client: ClientConnection) -> Exchange | None:
         """A head is here: refuse it without a record, or open an exchange."""
         admission: Admission | None = head.memory.admission
-        if admission is None or admission.routes is not self._routes:
+        if admission is None or admission.keys is not self._routes.keys:
             admission = self._admit(head, client)
             if admission is None:
                 return None
             head.memory.admission = admission
         exchange = self._begin(admission, head, client)
-        if exchange is not None and (head.content_length or 0) > self._most[admission.endpoint.body]:
-            self.fail(exchange, self._too_large(admission.endpoint))
+        endpoint = admission.endpoint
+        if exchange is not None and (head.content_length or 0) > self._bodies.most[endpoint.body]:
+            self.fail(exchange, self._bodies.too_large(endpoint))
             return None
         return exchange
 
@@ -150,8 +97,8 @@ class Pipeline:
         if exchange.recorded:
             return
         endpoint = exchange.endpoint
-        if exchange.request_bytes > self._most[endpoint.body]:
-            self.fail(exchange, self._too_large(endpoint))
+        if exchange.request_bytes > self._bodies.most[endpoint.body]:
+            self.fail(exchange, self._bodies.too_large(endpoint))
         elif exchange.call is not None:
             exchange.call.send_on(data, whole=False)
         elif endpoint.body != "none":
@@ -171,7 +118,7 @@ class Pipeline:
 
     def _send(self, exchange: Exchange, *, is_whole: bool) -> None:
         try:
-            self._read(exchange)
+            self._bodies.read(exchange)
             self._recorder.mark(exchange)
             handler = self._handlers.get(exchange.endpoint.operation)
             if handler is not None and handler.handle(exchange, self._routes, self):
@@ -217,7 +164,7 @@ class Pipeline:
         body = self._dialects[exchange.endpoint.dialect].error_body(error)
         exchange.response_bytes = len(body)
         self.record(exchange)
-        self._answer(exchange.client, exchange.head, error, body, request_id=exchange.request_id)
+        self._answers.refuse(exchange.client, exchange.head, error, body, request_id=exchange.request_id)
 
     def fail_unforeseen(self, exchange: Exchange) -> None:
         """Something of ours failed; the log has it."""
@@ -255,7 +202,7 @@ class Pipeline:
     def malformed(self, error: BadRequestError, client: ClientConnection, exchange: Exchange | None) -> None:
         """Not HTTP as we take it. The answer repeats nothing of what came."""
         self._counters.add("malformed")
-        refusal = rejected(error.status, error.code, error.message)
+        refusal = answers.malformed(error)
         if exchange is not None and exchange.status_code is not None:
             self.client_left(exchange)
             client.abort()
@@ -263,8 +210,7 @@ class Pipeline:
         if exchange is not None:
             self.fail(exchange, refusal)
             return
-        client.write(own_response(refusal.status, refusal.body(), request_id=None, close=True))
-        client.close()
+        answers.refuse_malformed(client, refusal)
 
     def drop_all(self) -> None:
         """Cut what is still in flight, each with its record."""
@@ -276,44 +222,27 @@ class Pipeline:
 
     def _admit(self, head: RequestHead, client: ClientConnection) -> Admission | None:
         """Who it is and what is asked for. None: it has been answered."""
-        found = self._endpoints.find(head.path)
-        if found is None:
-            self._turn_away(client, head, _unknown_url(), "not_found")
-            return None
-        methods, model = found
-        if (preflight := self._cors.preflight(head, methods)) is not None:
-            client.write(preflight)
+        decided = self._admissions.decide(head, self._routes.keys)
+        if isinstance(decided, Admission):
+            return decided
+        if isinstance(decided, Refusal):
+            self._turn_away(client, head, decided)
+        else:
+            client.write(decided)
             client.response_done(keep_alive=not client.must_close(head))
-            return None
-        endpoint = methods.get(head.method)
-        if endpoint is None:
-            self._turn_away(client, head, _wrong_method(methods), "not_found")
-            return None
-        routes = self._routes
-        try:
-            api_key_id = routes.keys.identify(head)
-        except ProxyError as error:
-            self._turn_away(client, head, error, "unauthorized", self._dialects[endpoint.dialect])
-            return None
-        return Admission(routes, endpoint, model, api_key_id, self._cors.headers(head), _trace_id(head))
+        return None
 
-    def _turn_away(
-        self,
-        client: Client,
-        head: RequestHead,
-        error: ProxyError,
-        counter: str,
-        dialect: Dialect | None = None,
-    ) -> None:
+    def _turn_away(self, client: ClientConnection, head: RequestHead, refusal: Refusal) -> None:
         """Answer what was never accepted: it is counted and leaves no record."""
-        self._counters.add(counter)
-        body = dialect.error_body(error) if dialect is not None else error.body()
-        self._answer(client, head, error, body, request_id=None)
+        self._counters.add(refusal.counter)
+        error, dialect = refusal.error, refusal.dialect
+        body = error.body() if dialect is None else self._dialects[dialect].error_body(error)
+        self._answers.refuse(client, head, error, body, request_id=None)
 
-    def _begin(self, admission: Admission, head: RequestHead, client: Client) -> Exchange | None:
+    def _begin(self, admission: Admission, head: RequestHead, client: ClientConnection) -> Exchange | None:
         if not self._recorder.takes_records():
-            dialect = self._dialects[admission.endpoint.dialect]
-            self._turn_away(client, head, _journal_full(), "journal_full", dialect)
+            refusal = Refusal(answers.journal_full(), "journal_full", admission.endpoint.dialect)
+            self._turn_away(client, head, refusal)
             return None
         started_us = self._clock.now_us()
         slot = self._recorder.open()
@@ -332,109 +261,14 @@ class Pipeline:
         )
         self._counters.add("accepted")
         self._open.add(exchange)
-        if slot is not None:
-            return exchange
-        self.fail(
-            exchange,
-            rejected(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "overloaded",
-                "Too many requests are in flight. Try again in a moment.",
-                (b"Retry-After", b"%d" % RETRY_SECONDS),
-            ),
-        )
-        return None
-
-    def _read(self, exchange: Exchange) -> None:
-        """The facts in the body.
-
-        Raises:
-            ProxyError: 400, the body is not what the endpoint takes.
-        """
-        exchange.facts.model = exchange.model_in_path
-        if exchange.endpoint.body not in {"json", "form"}:
-            return
-        body = b"".join(exchange.body)
-        exchange.body = [body]
-        try:
-            exchange.facts = self._dialects[exchange.endpoint.dialect].read_request(body)
-        except UnreadableBodyError as error:
-            raise rejected(HTTPStatus.BAD_REQUEST, "invalid_json", str(error)) from None
-
-    def _answer(
-        self, client: Client, head: RequestHead, error: ProxyError, body: bytes, *, request_id: str | None
-    ) -> None:
-        close = client.must_close(head)
-        response = own_response(
-            error.status,
-            body,
-            request_id=request_id,
-            close=close,
-            headers=error.headers,
-            extra=self._cors.headers(head),
-        )
-        if head.method == b"HEAD":
-            response = response[: response.index(b"\r\n\r\n") + 4]
-        client.write(response)
-        client.response_done(keep_alive=not close)
+        if slot is None:
+            self.fail(exchange, answers.overloaded())
+            return None
+        return exchange
 
     def _is_enough(self, exchange: Exchange) -> bool:
-        """Whether the upstream can be chosen by what is here of the body; then the rest is not held."""
-        endpoint = exchange.endpoint
-        if endpoint.body == "opaque":
-            return True
-        if exchange.request_bytes < exchange.look_again_at:
+        try:
+            return self._bodies.is_enough(exchange, self._routes.router)
+        except ProxyError as error:
+            self.fail(exchange, error)
             return False
-        exchange.look_again_at = 2 * exchange.request_bytes
-        exchange.body = [b"".join(exchange.body)]
-        if self._dialects[endpoint.dialect].read_request(exchange.body[0]).model is not None:
-            return True
-        if exchange.request_bytes < _HELD_FORM:
-            return False
-        if not self._routes.router.needs_model(endpoint.family):
-            return True
-        if exchange.request_bytes > self._most["json"]:
-            self.fail(exchange, _model_too_late())
-        return False
-
-    def _too_large(self, endpoint: Endpoint) -> ProxyError:
-        return rejected(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "body_too_large",
-            f"The request body is larger than the {self._most[endpoint.body]} bytes allowed here.",
-        )
-
-
-def _model_too_late() -> ProxyError:
-    return rejected(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        "model_after_file",
-        "The form names its model only after a large file. Send the field 'model' before the file.",
-    )
-
-
-def _unknown_url() -> ProxyError:
-    return rejected(
-        HTTPStatus.NOT_FOUND, "unknown_url", "There is no such endpoint here. The base URL ends in /v1."
-    )
-
-
-def _journal_full() -> ProxyError:
-    return rejected(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "journal_full",
-        "The record of this request would find no room. Try again in a moment.",
-        (b"Retry-After", b"%d" % RETRY_SECONDS),
-    )
-
-
-def _wrong_method(methods: Mapping[bytes, Endpoint]) -> ProxyError:
-    allowed = b", ".join(methods)
-    message = f"This endpoint takes {allowed.decode()} only."
-    return rejected(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, (b"Allow", allowed))
-
-
-def _trace_id(head: RequestHead) -> str | None:
-    """The trace the caller belongs to (W3C Trace Context)."""
-    match = _TRACEPARENT.fullmatch(head.fields.get(b"traceparent", b""))
-    return match[1].decode() if match else None
