@@ -25,7 +25,7 @@ PROXIES ?= 1
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup run up down test test-faults check audit bench bench-store lock clean python node containers chromium
+.PHONY: help setup run up down test test-faults soak check audit bench bench-store lock clean python node containers chromium
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ test: setup chromium tools/codegen/node_modules/.installed  ## everything: check
 
 test-faults: setup  ## kill everything at random points and at each thing it says; ARGS='--rounds 2 --kills 20 --requests 9000 --stops 0' for a short look
 	@$(BIN)/python -m tests.fault $(ARGS)
+
+soak: setup  ## 20 minutes of mixed load, faults and hostile clients; does anything grow? ARGS='--minutes 120 --rate 200'
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 check: setup  ## lint, formatting, types, import contracts and each member's own dependencies
 	$(BIN)/ruff check

@@ -13,7 +13,7 @@ from tests.support.proxy import CHAT, completion
 from tests.support.raw_http import Connection, Head, IncompleteAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from tests.fault.ledger import Ledger
 
@@ -71,9 +71,10 @@ class Clients:
         clients: int,
         more: Callable[[], bool],
         kinds: Sequence[Kind] = KINDS,
+        pace: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`url` is asked for each connection, `more` before each request; `excuse` whether a proxy has died
-        since a moment.
+        since a moment. `pace` is waited for before each request.
         """
         self._ledger = ledger
         self._url = url
@@ -82,6 +83,7 @@ class Clients:
         self._clients = clients
         self._more = more
         self._kinds = kinds
+        self._pace = pace
         self._weights = [kind.weight for kind in kinds]
 
     async def run(self) -> None:
@@ -102,6 +104,8 @@ class Clients:
                 continue
             try:
                 for _ in range(source.randint(1, _LONGEST_LIFE)):
+                    if self._pace is not None:
+                        await self._pace()
                     if not self._more() or not await self._ask(connection, source, number):
                         break
             finally:

@@ -36,6 +36,11 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def pid(self) -> int | None:
+        """None while it does not run."""
+        return None if self._popen is None else self._popen.pid
+
     def start(self) -> None:
         """Start it and wait until it answers."""
         assert self._popen is None, "it runs already"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import platform
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from aiohttp import web
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
+    Gauge,
     GCCollector,
     PlatformCollector,
     ProcessCollector,
@@ -92,6 +94,8 @@ def create_app(settings: MetricsApiSettings, clock: Clock | None = None) -> web.
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
+    tasks = Gauge("weir_tasks", "Tasks of the event loop.", registry=registry)
+    tasks.set_function(lambda: len(asyncio.all_tasks()))
     progress = Progress(registry)
     app[SETTINGS] = settings
     app[CLOCK] = clock or SystemClock()
