@@ -283,6 +283,33 @@ def test_marks_that_find_no_room_on_the_disk_wait_in_flight(
     assert (now.accepted, now.in_flight, now.acknowledged, now.crashed) == (3, 0, 3, 1)
 
 
+def test_a_start_on_a_full_disk_records_what_a_killed_proxy_had_in_flight_when_there_is_room(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = house.open("b1")
+    dead = worker(first, "b1-1")
+    dead.finish(2)
+    dead.accept()
+    house.die(first)
+    dead.die()
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    second = house.open("b2")
+    for _ in range(3):
+        ship(second)
+        second.look_after()
+    now = account(second, "b1")
+    assert (now.accepted, now.in_flight, now.acknowledged, now.closed) == (3, 1, 2, False)
+    monkeypatch.undo()
+    second.look_after()
+    assert ship(second) == 1
+    now = account(second, "b1")
+    assert (now.accepted, now.in_flight, now.acknowledged, now.crashed) == (3, 0, 3, 1)
+
+
 def test_the_folder_of_another_proxy_that_is_gone(house: House, tmp_path: Path) -> None:
     ours = house.open("o1", JournalHome.claim(tmp_path, "ours"))
     theirs = house.open("t1", JournalHome.claim(tmp_path, "theirs"))

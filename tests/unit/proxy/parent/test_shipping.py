@@ -247,6 +247,54 @@ async def test_a_folder_that_is_taken_over_is_shipped_too(office: Office) -> Non
     ]
 
 
+async def test_what_workers_of_a_killed_parent_finish_is_waited_for_and_shipped_at_the_end(
+    office: Office,
+) -> None:
+    directory = office.desk.home.directory
+    orphan, marks = JournalWriter(directory, "old-1", max_bytes=1 << 20), StartMarks(directory, "old-1", 1)
+    slot = marks.take()
+    assert slot is not None
+    marks.mark(slot, encode(make_event()))
+    office.desk.look_after()
+    assert office.shipper.waiting_bytes() > 0, "what is in flight there becomes a record, too"
+    orphan.append(b"finished")
+    marks.release(slot)
+    assert office.shipper.waiting_bytes() > 0
+    await office.shipper.ship_rest(1.0)
+    assert office.stream.stored == [], "it may not be done yet"
+    marks.close()
+    await office.shipper.ship_rest(1.0)
+    assert office.stream.stored == [b"finished"]
+    assert office.shipper.waiting_bytes() == 0
+
+
+async def test_who_is_adopted_late_had_its_records_confirmed_by_the_redis_of_before(office: Office) -> None:
+    """A parent and Redis die together; the parent's workers end when another parent knows another Redis."""
+    directory = office.desk.home.directory
+    orphan, marks = JournalWriter(directory, "old-1", max_bytes=1 << 20), StartMarks(directory, "old-1", 1)
+    orphan.append(b"confirmed")
+    reading = JournalReader(directory, keep_seconds=1e9)
+    reading.adopt("old-1")
+    reading.acknowledge(reading.read(1), "run-0")
+    reading.close()
+    running = asyncio.create_task(office.shipper.run())
+    office.worker().append(b"ours")
+    await office.stream.writing.wait()
+    marks.close()
+    office.shipper.stop()
+    await running
+    await office.shipper.ship_rest(1.0)
+    assert sorted(office.stream.stored) == [b"confirmed", b"ours"]
+
+
+async def test_before_the_end_redis_is_asked_whether_it_has_what_it_confirmed(office: Office) -> None:
+    office.worker().append(b"one")
+    await office.shipper.ship_round()
+    office.stream.name = "run-2"
+    await office.shipper.ship_rest(1.0)
+    assert office.stream.stored == [b"one", b"one"]
+
+
 async def test_what_cannot_be_shipped_at_the_end_stays(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:

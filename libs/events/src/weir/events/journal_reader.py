@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from weir.events.journal import SEGMENT_MAGIC, SEGMENT_SUFFIX, segment_path, sync_directory
 from weir.events.journal_adoption import segment_numbers
 from weir.events.journal_frames import LONGEST_FRAME, next_frame, whole_frames
-from weir.events.journal_marks import MARKS_SUFFIX, MarksHeader, marks_path
+from weir.events.journal_marks import MARKS_SUFFIX, MarksHeader, marks_path, open_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -152,9 +152,12 @@ class JournalReader:
         }
         return sorted(names - self._writers.keys())
 
-    def adopt(self, name: str) -> None:
-        """Read what a dead writer left and was not confirmed, whatever number its segments start at."""
-        writer = self._writers[name] = _Writer(name, alive=False)
+    def adopt(self, name: str, *, is_whole: bool = True) -> None:
+        """Read what a dead writer left and was not confirmed, whatever number its segments start at.
+
+        `is_whole`: nothing will be appended any more; otherwise `ended` says when.
+        """
+        writer = self._writers[name] = _Writer(name, alive=not is_whole)
         for number in segment_numbers(self._directory, name):
             self._open(writer, number)
         if (header := self._header(writer)) is not None:
@@ -255,8 +258,9 @@ class JournalReader:
         )
 
     def unread_bytes(self) -> int:
-        """Bytes that wait to be read or acknowledged."""
-        return sum(_waiting_bytes(self._segments(writer)) for writer in self._writers.values())
+        """Bytes that wait to be read or acknowledged, all of those included that are still to be adopted."""
+        waiting = sum(_waiting_bytes(self._segments(writer)) for writer in self._writers.values())
+        return waiting + sum(self._left_bytes(name) for name in self.left_behind())
 
     def sync(self) -> Callable[[], None]:
         """What has to be done so that all that is written now outlives the machine; to be called in a thread.
@@ -280,6 +284,16 @@ class JournalReader:
             if writer.header is not None:
                 writer.header.close()
         self._writers.clear()
+
+    def _left_bytes(self, name: str) -> int:
+        """Records of a writer that is not followed, and those that its open marks may become."""
+        sizes = [
+            path.stat().st_size
+            for number in segment_numbers(self._directory, name)
+            if (path := segment_path(self._directory, name, number)).exists()
+        ]
+        marks = marks_path(self._directory, name)
+        return sum(sizes) + sum(map(len, open_marks(marks) if marks.exists() else ()))
 
     def _header(self, writer: _Writer) -> MarksHeader | None:
         """The writer makes its marks file; it may not be there yet, or be damaged."""

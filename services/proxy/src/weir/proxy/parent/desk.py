@@ -56,8 +56,7 @@ class Desk:
         self._outlived = {boot_of(writer) for writer in found if lives(self.home.directory, writer)}
         for writer in found:
             if boot_of(writer) not in self._outlived:
-                self._bury(writer, None)
-                self.reader.adopt(writer)
+                self.reader.adopt(writer, is_whole=self._bury(writer, None))
 
     def ended(self, writer: str, last: Tally | None) -> None:
         """A worker is gone: what it wrote is final, and what it had in flight gets its records."""

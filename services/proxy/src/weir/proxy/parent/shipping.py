@@ -95,17 +95,23 @@ class Shipper:
         return count
 
     async def ship_rest(self, seconds: float) -> None:
-        """At the end: ship what is left, for a bounded time. What stays is shipped at the next start."""
+        """At the end: ship what is left, for a bounded time. What stays is shipped at the next start.
+
+        Also what this Redis never had, should it be another since the last record, and what workers of a
+        killed parent have finished since.
+        """
         try:
             async with asyncio.timeout(seconds):
+                await self._stream.check()
+                self._server_is_new()
+                self._look_after_desks()
                 while await self.ship_round():
-                    pass
-        except (TimeoutError, StreamUnavailableError):
-            logger.warning(
-                "records stay in the journal for the next start", extra={"bytes": self.waiting_bytes()}
-            )
-        for desk in self.desks:
-            desk.look_after()
+                    self._look_after_desks()
+        except (TimeoutError, StreamUnavailableError) as error:
+            logger.debug("not all is shipped: %s", str(error) or "there was no time")
+        self._look_after_desks()
+        if waiting := self.waiting_bytes():
+            logger.warning("records stay in the journal for the next start", extra={"bytes": waiting})
 
     def waiting_bytes(self) -> int:
         """Bytes in the journal that Redis has not confirmed."""
@@ -129,8 +135,7 @@ class Shipper:
         Raises:
             StreamUnavailableError: it is not.
         """
-        for desk in self.desks:
-            desk.look_after()
+        self._look_after_desks()
         try:
             await self._stream.check()
         except StreamUnavailableError as error:
@@ -139,6 +144,13 @@ class Shipper:
         self._server_is_new()
         self._succeeded()
         self._look_round(self)
+
+    def _look_after_desks(self) -> None:
+        """Whoever has been adopted only now may have had records confirmed by a Redis of before."""
+        for desk in self.desks:
+            desk.look_after()
+            if self._server:
+                desk.reader.rewind(self._server)
 
     def _server_is_new(self) -> bool:
         """Have what is kept sent again if this is not the Redis, with all it had, that confirmed it."""
