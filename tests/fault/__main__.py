@@ -17,6 +17,7 @@ import argparse
 import asyncio
 import itertools
 import random
+import shutil
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from tests.fault.installation import Kind
     from tests.support.gate import When
 
-_SHOWN: Final = 20
 _MOMENTS: Final[tuple[When, ...]] = ("before", "after")
 
 
@@ -93,8 +93,7 @@ def _share(whole: int, parts: int, number: int) -> int:
 
 def _round(plan: Plan, postgres: PostgresServer | None, keep: Path) -> Report:
     report = asyncio.run(run_round(plan, postgres if plan.kind == "postgres" else None, keep))
-    _say(str(report))
-    _say_failures(report.failures, plan.command)
+    _say(report.explained if report.failures else str(report))
     return report
 
 
@@ -105,24 +104,22 @@ def _stops(
     reports: list[StopsReport] = []
     if not numbers:
         return reports
-    with tempfile.TemporaryDirectory(prefix="weir-stops-") as folder:
-        for kind in kinds:
-            database = postgres if kind == "postgres" else None
-            work = run_stops(Path(folder) / kind, kind, database, stops(numbers))
-            reports.append(asyncio.run(work))
-        moments = itertools.product(numbers, _MOMENTS)
-        reports.append(asyncio.run(run_proxy_stops(Path(folder) / "proxy", options.seed, moments)))
+    folder = options.keep / f"{options.seed}-stops"
+    shutil.rmtree(folder, ignore_errors=True)
+    for kind in kinds:
+        database = postgres if kind == "postgres" else None
+        work = run_stops(folder / kind, kind, database, stops(numbers))
+        reports.append(asyncio.run(work))
+    moments = itertools.product(numbers, _MOMENTS)
+    reports.append(asyncio.run(run_proxy_stops(folder / "proxy", options.seed, moments)))
     for report in reports:
         _say(str(report))
-        _say_failures(report.failures, f"python -m tests.fault --rounds 0 --stops {numbers[0]}-{numbers[-1]}")
+        if report.failures:
+            _say(f"repeat with: python -m tests.fault --rounds 0 --stops {numbers[0]}-{numbers[-1]}")
+            _say(report.explained)
+    if not any(report.failures for report in reports):
+        shutil.rmtree(folder)
     return reports
-
-
-def _say_failures(failures: Sequence[str], command: str) -> None:
-    for line in failures[:_SHOWN]:
-        _say(f"  FAILED {line}")
-    if failures:
-        _say(f"  {len(failures)} failures; repeat with: {command}")
 
 
 def _sum_up(seed: str, rounds: Sequence[Report], systematic: Sequence[StopsReport]) -> int:

@@ -40,6 +40,8 @@ class Balance:
     tokens: int = 0
     """Of all rows, prompt and completion."""
     lost: list[str] = field(default_factory=list[str])
+    lost_ids: list[str] = field(default_factory=list[str])
+    """Of the same, to look into what became of them."""
     doubled: list[str] = field(default_factory=list[str])
     wrong: list[str] = field(default_factory=list[str])
     unknown: list[str] = field(default_factory=list[str])
@@ -98,6 +100,7 @@ def _compare_entry(balance: Balance, entry: Entry, rows: Sequence[RequestEvent])
     if not rows:
         if entry.request_id is not None:
             balance.lost.append(f"no row of {_shown(entry)}")
+            balance.lost_ids.append(entry.request_id)
         return
     if len(rows) > 1:
         told = ", ".join(f"{row.request_id} {row.outcome}" for row in rows)

@@ -22,7 +22,7 @@ from tests.support.redis_server import RedisServer, free_port
 from weir.events.stream import GROUP, REQUESTS, witness_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from tests.support.postgres_server import PostgresServer
@@ -38,6 +38,8 @@ KEEP_SECONDS: Final = 60
 EXCUSE_SECONDS: Final = DRAIN_SECONDS + 3.0
 """So long after a death clients may still have connections to what it has left."""
 STOP_SECONDS: Final = 60.0
+LEFT_FOR_THE_NEXT_START: Final = "records stay in the journal"
+"""What a proxy says that is stopped before all its records are shipped."""
 
 
 class Service:
@@ -135,10 +137,23 @@ class Installation:
         for api in self.apis:
             api.start()
 
-    def stop(self) -> None:
-        """As an operator does. Each must end by itself."""
-        codes = [service.process.stop(STOP_SECONDS) for service in (self.proxy, *self.apis)]
-        self.redis.stop()
+    async def stop(self) -> None:
+        """As an operator does. Each must end by itself.
+
+        The proxy goes first: its last word is whether all that it has was confirmed by the Redis of now.
+        Until it says so there may be records that nobody could have stored yet.
+        """
+        end = time.monotonic() + QUIET_SECONDS
+        codes = [await asyncio.to_thread(self.proxy.process.stop, STOP_SECONDS)]
+        while LEFT_FOR_THE_NEXT_START in self.proxy.process.stderr:
+            assert time.monotonic() < end, f"the proxy cannot ship what it has within {QUIET_SECONDS:g} s"
+            self.proxy.said.append(self.proxy.process.stderr)
+            await asyncio.to_thread(self.proxy.start)
+            await self.quiet()
+            codes.append(await asyncio.to_thread(self.proxy.process.stop, STOP_SECONDS))
+        await self._calm(lambda: asyncio.to_thread(self._unsettled))
+        codes += [await asyncio.to_thread(api.process.stop, STOP_SECONDS) for api in self.apis]
+        await asyncio.to_thread(self.redis.stop)
         self._upstreams.stop()
         assert codes == [0] * len(codes), f"exit codes {codes}"
 
@@ -186,12 +201,23 @@ class Installation:
     # -- quiet
 
     async def quiet(self) -> None:
-        """Wait until everything that was accepted can be a row: journal shipped, stream read."""
+        """Wait until everything that was accepted can be a row: journal shipped, stream read.
+
+        A Redis that has just come back may have lost what it confirmed, and the proxy may not know that yet;
+        it does when it is stopped.
+        """
+        await self._calm(self._unrest)
+
+    async def _calm(self, unrest: Callable[[], Awaitable[str | None]]) -> None:
+        """Wait until there is none, three times in a row."""
         end = time.monotonic() + QUIET_SECONDS
         calm = 0
         while calm < 3:
             await asyncio.sleep(0.1)  # what is asked is not told to anybody
-            state = await self._unrest()
+            try:
+                state = await unrest()
+            except (OSError, RedisError, IncompleteAnswerError) as error:
+                state = repr(error)
             calm = 0 if state else calm + 1
             assert time.monotonic() < end, f"not quiet within {QUIET_SECONDS:g} s: {state}"
 
@@ -199,14 +225,11 @@ class Installation:
         orphans = [pid for pid in self._ever - set(self.workers()) if lives(pid)]
         if orphans:
             return f"workers of dead parents still run: {orphans}"
-        try:
-            if not await asyncio.to_thread(self._has_witness):
-                return "the proxy has not noticed yet that Redis was emptied"
-            if waiting := await self._waiting_bytes():
-                return f"{waiting:g} bytes wait in the journal"
-            return await asyncio.to_thread(self._unsettled)
-        except (OSError, RedisError, IncompleteAnswerError) as error:
-            return repr(error)
+        if not await asyncio.to_thread(self._has_witness):
+            return "the proxy has not noticed yet that Redis was emptied"
+        if waiting := await self._waiting_bytes():
+            return f"{waiting:g} bytes wait in the journal"
+        return await asyncio.to_thread(self._unsettled)
 
     async def _waiting_bytes(self) -> float:
         answer = await fetch(self.proxy.process.announced["admin_url"], "GET", "/metrics")

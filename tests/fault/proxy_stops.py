@@ -151,9 +151,9 @@ async def run_proxy_stops(directory: Path, seed: str, wanted: Iterable[tuple[int
     async with ProxyStops(directory, seed) as proxy:
         for at, when in wanted:
             await proxy.stop(at, when)
-            report.stopped += 1
+            report.stopped_at(f"{when} {at}")
         await proxy.report(report)
-    report.seconds = time.monotonic() - began
+    report.end(directory, began)
     return report
 
 

@@ -10,12 +10,14 @@ import time
 import traceback
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.fault.balance import Balance, compare
 from tests.fault.clients import Clients
 from tests.fault.faults import FAULTS, Fault
+from tests.fault.inquest import inquest
 from tests.fault.installation import QUIET_SECONDS, Installation, Kind
 from tests.fault.ledger import Ledger
 
@@ -26,6 +28,8 @@ CLIENTS: Final = 64
 """As many ask at the same time. More of them get a busy machine to do more."""
 AT_ONCE: Final = 3
 """Faults under way at the same time, each in another part."""
+SHOWN: Final = 20
+"""Failures that are shown; all are in the file that is kept."""
 _LOAD_STEP: Final = 0.01
 
 
@@ -73,10 +77,30 @@ class Report:
     balance: Balance = field(default_factory=Balance)
     complaints: list[str] = field(default_factory=list[str])
     pipeline: str = "not asked"
+    timeline: list[str] = field(default_factory=list[str])
+    """When each fault began and ended."""
+    known: list[str] = field(default_factory=list[str])
+    """What the files say of the first lost requests."""
+    kept: Path | None = None
+    """Where logs, journal, database and Redis's file of a failed round are."""
 
     @property
     def failures(self) -> list[str]:
         return [*self.complaints, *self.balance.differences]
+
+    @property
+    def explained(self) -> str:
+        """All that is known of a failed round."""
+        return "\n".join(
+            [
+                f"repeat with: {self.plan.command}",
+                f"kept in: {self.kept}",
+                str(self),
+                *self.failures[:SHOWN],
+                *self.known,
+                *self.timeline,
+            ]
+        )
 
     def __str__(self) -> str:
         balance = self.balance
@@ -106,7 +130,7 @@ async def run_round(plan: Plan, postgres: PostgresServer | None, keep: Path | No
         await _load(plan, installation, ledger, report)
         await installation.quiet()
         await _ask_pipeline(installation, report)
-        await asyncio.to_thread(installation.stop)
+        await installation.stop()
         report.balance = await compare(ledger, plan.kind, installation.database)
     except Exception as error:  # noqa: BLE001 - the next round goes on; this one has failed
         report.complaints.append("".join(traceback.format_exception(error)))
@@ -141,7 +165,9 @@ async def _break(plan: Plan, installation: Installation, ledger: Ledger, report:
 
     async def come(fault: Fault, source: random.Random) -> None:
         async with parts[fault.part], room:
+            report.timeline.append(_moment(f"{fault.name}, after {ledger.sent} requests"))
             await fault.work(installation, source)
+            report.timeline.append(_moment(f"{fault.name}: over"))
         report.faults[fault.name] += 1
         report.kills += fault.kills
 
@@ -171,14 +197,19 @@ async def _ask_pipeline(installation: Installation, report: Report) -> None:
         await asyncio.sleep(0.2)
 
 
+def _moment(what: str) -> str:
+    return f"{datetime.now(UTC):%H:%M:%S.%f} UTC {what}"
+
+
 def _put_away(installation: Installation, report: Report, keep: Path | None) -> None:
     if keep is not None and (report.failures or not report.balance.rows):
-        kept = keep / f"{report.plan.seed}-{report.plan.kind}"
+        report.kept = kept = keep / f"{report.plan.seed}-{report.plan.kind}"
+        report.known = [inquest(installation.directory, one) for one in report.balance.lost_ids[:SHOWN]]
         shutil.copytree(installation.directory, kept, dirs_exist_ok=True)
         services = {"proxy": installation.proxy}
         services |= {f"api-{number}": api for number, api in enumerate(installation.apis)}
         for name, service in services.items():
             if hasattr(service, "process"):
                 (kept / f"{name}.log").write_text(service.log)
-        (kept / "failures.txt").write_text("\n".join([str(report), *report.failures]))
+        (kept / "failures.txt").write_text("\n".join([report.explained, "", *report.failures]))
     shutil.rmtree(installation.directory, ignore_errors=True)

@@ -12,10 +12,12 @@ import itertools
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from redis.asyncio import Redis
 from tests.fault.balance import Balance, compare
+from tests.fault.inquest import inquest
 from tests.fault.ledger import Entry, Ledger, Tokens
 from tests.fault.nursery import Nursery, SqlStop
 from tests.support.builders import make_event
@@ -49,6 +51,7 @@ DRIP_SECONDS: Final = 0.03
 LONGEST_LIFE: Final = 60.0
 """Seconds in which the Nth question must have come."""
 SETTLE_SECONDS: Final = 60.0
+SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,29 @@ class StopsReport:
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list[str])
     balance: Balance = field(default_factory=Balance)
+    stops: list[str] = field(default_factory=list[str])
+    """At what it was stopped, and when."""
+    known: list[str] = field(default_factory=list[str])
+    """What the files say of the first lost records."""
+    kept: Path | None = None
+    """Where the log of the victims, the journal, the database and Redis's file are."""
+
+    @property
+    def explained(self) -> str:
+        """All that is known of a failed run."""
+        return "\n".join(
+            [f"kept in: {self.kept}", str(self), *self.failures[:SHOWN], *self.known, *self.stops]
+        )
+
+    def end(self, directory: Path, began: float) -> None:
+        """Look into what is left of the lost ones."""
+        self.seconds = time.monotonic() - began
+        self.kept = directory
+        self.known = [inquest(directory, one) for one in self.balance.lost_ids[:SHOWN]]
+
+    def stopped_at(self, what: str) -> None:
+        self.stopped += 1
+        self.stops.append(f"stopped {what}, over at {datetime.now(UTC):%H:%M:%S.%f} UTC")
 
     def __str__(self) -> str:
         return (
@@ -232,11 +258,11 @@ async def run_stops(
     async with MetricsApiStops(directory, kind, postgres) as victims:
         for stop in wanted:
             report.failures += await victims.stop(stop)
-            report.stopped += 1
+            report.stopped_at(str(stop))
         report.balance = await victims.balance()
         report.failures += report.balance.differences
         report.records = victims.records
-    report.seconds = time.monotonic() - began
+    report.end(directory, began)
     return report
 
 

@@ -61,7 +61,7 @@ def test_whatever_dies_each_accepted_request_is_one_row(
     plan = Plan(seed, kind, KILLS, REQUESTS)
     postgres = request.getfixturevalue("postgres") if kind == "postgres" else None
     report = asyncio.run(run_round(plan, postgres, tmp_path))
-    assert report.failures == [], f"repeat with: {plan.command}\n{report}"
+    assert report.failures == [], report.explained
     assert report.kills == KILLS
     assert report.balance.rows > REQUESTS // 2
 
@@ -73,7 +73,7 @@ def test_the_metrics_api_can_be_killed_at_anything_it_says(
     postgres = request.getfixturevalue("postgres_server") if kind == "postgres" else None
     chosen = random.Random(seed).sample(stops(range(1, LAST + 1)), STOPS)  # noqa: S311 - to be repeated
     report = asyncio.run(run_stops(tmp_path, kind, postgres, chosen))
-    assert report.failures == [], f"{report}: {', '.join(map(str, chosen))}"
+    assert report.failures == [], report.explained
     assert report.balance.rows == report.records >= STOPS
 
 
@@ -83,5 +83,5 @@ def test_the_proxy_can_be_killed_at_anything_it_says_to_redis(seed: str, tmp_pat
         (source.randint(1, LAST), source.choice(_MOMENTS)) for _ in range(PROXY_STOPS)
     ]
     report = asyncio.run(run_proxy_stops(tmp_path, seed, chosen))
-    assert report.failures == [], f"{report}: {chosen}"
+    assert report.failures == [], report.explained
     assert report.balance.rows >= PROXY_STOPS

@@ -118,7 +118,7 @@ class Soak:
             await self._load()
             await self._installation.quiet()
             report.unaccounted = await self._unaccounted()
-            await asyncio.to_thread(self._stop)
+            await self._stop()
             report.balance = await compare(self._ledger, self._plan.kind, self._installation.database)
         finally:
             await asyncio.to_thread(self._end)
@@ -147,9 +147,9 @@ class Soak:
         )
         self._dashboard.start()
 
-    def _stop(self) -> None:
-        assert self._dashboard.process.stop() == 0, self._dashboard.log
-        self._installation.stop()
+    async def _stop(self) -> None:
+        assert await asyncio.to_thread(self._dashboard.process.stop) == 0, self._dashboard.log
+        await self._installation.stop()
 
     def _end(self) -> None:
         dashboard = getattr(self, "_dashboard", None)
