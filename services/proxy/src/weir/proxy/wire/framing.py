@@ -1,7 +1,7 @@
-"""The framing checks llhttp leaves to us, on both sides. Pure: heads in, verdicts out.
+"""What heads mean, on both sides, and which are refused for meaning two things. Pure: heads in, verdicts out.
 
-llhttp (through httptools) parses strictly but accepts `Transfer-Encoding: x, chunked`, a repeated Host and
-heads of any size; what it lets through and we do not want is refused here.
+Of responses, llhttp (through httptools) accepts `Transfer-Encoding: x, chunked` and heads of any size; what
+it lets through and we do not want is refused here.
 """
 
 from __future__ import annotations
@@ -18,15 +18,19 @@ from weir.proxy.exchange import RequestHead
 Headers = list[tuple[bytes, bytes, bytes]]
 
 _ONCE: Final = frozenset(
-    {b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization", b"expect"}
+    {
+        *(b"host", b"content-length", b"transfer-encoding", b"content-type", b"content-encoding", b"expect"),
+        *(b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"),
+    }
 )
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _LISTS: Final = frozenset({b"connection", b"accept-encoding"})
 """Headers of which every line counts."""
 _WITHOUT_BODY: Final = frozenset({int(HTTPStatus.NO_CONTENT), int(HTTPStatus.NOT_MODIFIED)})
 _MAX_LENGTH_DIGITS: Final = 18
+_CONTINUE: Final = b"100-continue"
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 
 
 class BadRequestError(Exception):
@@ -53,6 +57,7 @@ class HeadLimits:
     head_bytes: int = 64 << 10
     """All headers."""
     fields: int = 100
+    chunk_extension_bytes: int = 1 << 10
 
 
 class ResponseHead(msgspec.Struct, frozen=True, gc=False):
@@ -65,6 +70,11 @@ class ResponseHead(msgspec.Struct, frozen=True, gc=False):
     framing: Literal["length", "chunked", "close", "none"]
     """How the body ends: by its length, by chunks, with the connection, or there is none."""
     content_length: int | None
+    upstream_id: bytes | None = None
+    """The upstream's name for the request."""
+    passed: bytes = b""
+    """The status line and headers as the client gets them, where that is known; then `headers` is empty,
+    and `fields` has only those that are the same in all heads of this form."""
 
 
 def read_request_head(method: bytes, target: bytes, version: str, headers: Headers) -> RequestHead:
@@ -91,7 +101,10 @@ def read_request_head(method: bytes, target: bytes, version: str, headers: Heade
     if not target.startswith(b"/"):
         raise _malformed("The request target must be a path.")
     path, question, query = target.partition(b"?")
-    connection = fields.get(b"connection", b"").lower()
+    if http_11 and fields.get(b"expect", _CONTINUE).lower() != _CONTINUE:
+        raise BadRequestError(
+            HTTPStatus.EXPECTATION_FAILED, "expectation_failed", "The only Expect taken is 100-continue."
+        )
     chunked = _is_chunked(fields, http_11=http_11)
     return RequestHead(
         method=method,
@@ -101,7 +114,7 @@ def read_request_head(method: bytes, target: bytes, version: str, headers: Heade
         fields=fields,
         content_length=_length(fields),
         chunked=chunked,
-        keep_alive=b"close" not in connection if http_11 else b"keep-alive" in connection,
+        keep_alive=_keeps_alive(fields.get(b"connection", b""), http_11=http_11),
         http_11=http_11,
     )
 
@@ -134,7 +147,14 @@ def read_response_head(status: int, reason: bytes, version: str, headers: Header
         framing = "chunked"
     else:
         framing = "length" if length is not None else "close"
-    return ResponseHead(status, reason, headers, fields, framing, length)
+    # Anthropic calls it `request-id`
+    upstream_id = fields.get(b"x-request-id") or fields.get(b"request-id")
+    return ResponseHead(status, reason, headers, fields, framing, length, upstream_id)
+
+
+def _keeps_alive(connection: bytes, *, http_11: bool) -> bool:
+    options = {option.strip() for option in connection.lower().split(b",")}
+    return b"close" not in options and (http_11 or b"keep-alive" in options)
 
 
 def _fields(headers: Headers) -> tuple[dict[bytes, bytes], frozenset[bytes]]:

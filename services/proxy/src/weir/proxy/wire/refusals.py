@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 from weir.proxy.wire.framing import BadRequestError
-
-if TYPE_CHECKING:
-    import httptools
-
-logger = logging.getLogger(__name__)
 
 
 def malformed(message: str) -> BadRequestError:
@@ -50,11 +43,3 @@ def failed() -> BadRequestError:
         "internal_error",
         "The proxy failed on this request. Its log says why.",
     )
-
-
-def cause(error: httptools.HttpParserCallbackError) -> BadRequestError:
-    """What was raised while the parser told us of something; if it was not meant, it is our mistake."""
-    if isinstance(error.__context__, BadRequestError):
-        return error.__context__
-    logger.error("request failed", exc_info=error.__context__)
-    return failed()
