@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from unittest.mock import _patch
 
     from weir.events import RequestEvent
+    from weir.metrics_api.metrics.columns import Columns
     from weir.metrics_api.storage.port import Level, Store
 
 DAYS: Final = 30
@@ -93,8 +94,8 @@ def _only_what_is_kept(age: int) -> ExitStack:
     tables = {table for level in kept for table in (*tables_of(level), "rollup_6h_brief")}
     step = SECONDS[kept[0]]
 
-    def fold(events: Iterable[RequestEvent], _step: int = 0) -> Any:
-        return rollup.fold(events, step)
+    def fold_columns(columns: Columns) -> Any:
+        return rollup.fold_columns(columns, step)
 
     def rollups(cells: Any, ids: Any) -> Any:
         found = batch_sums.rollups(cells, ids)
@@ -105,7 +106,7 @@ def _only_what_is_kept(age: int) -> ExitStack:
         return sums._replace(buckets={level: found for level, found in sums.buckets.items() if level in kept})
 
     stack = ExitStack()
-    for part in _patches(fold, rollups, snapshot_sums):
+    for part in _patches(fold_columns, rollups, snapshot_sums):
         stack.enter_context(part)
     return stack
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import asyncpg
 from tests.bench.past import MICRO, at_moments, patterns
 
+from weir.metrics_api.metrics.columns import columns_of
 from weir.metrics_api.storage import request_row
-from weir.metrics_api.storage.position import position
+from weir.metrics_api.storage.position import positions
 from weir.metrics_api.storage.postgres import texts
 
 if TYPE_CHECKING:
@@ -103,9 +104,9 @@ class _Numbers(dict[str | None, int | None]):
 
 def _rows(events: list[RequestEvent]) -> Iterator[tuple[Any, ...]]:
     names = _Numbers({None: None})
-    for event in events:
-        key = bytes.fromhex(event.request_id.replace("-", ""))
-        yield request_row.to_row(event, position(event.started_at, key), key, names)
+    columns = columns_of(events)
+    ids = request_row.keys(columns["request_id"])
+    return request_row.rows(columns, positions(columns["started_at"], ids), ids, names)
 
 
 class _Watch:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.support.builders import MOMENT, make_event
 
+from weir.events import Outcome
 from weir.metrics_api.metrics.catalog import CATALOG
 from weir.metrics_api.reports.series import SeriesQuestion, series
 from weir.metrics_api.reports.snapshot import complete_snapshots, snapshots, status
@@ -145,7 +146,8 @@ async def test_the_status_is_of_the_last_minute(store: SqliteStore) -> None:
         "token_rate_in": 0, "token_rate_out": 0,
     }  # fmt: skip
     failed = [
-        make_event(started_at=(NOW - i * SECOND) * 1000, outcome="timeout", status_code=504) for i in (5, 6)
+        make_event(started_at=(NOW - i * SECOND) * 1000, outcome=Outcome.TIMEOUT, status_code=504)
+        for i in (5, 6)
     ]
     await store.add([*failed, *(make_event(started_at=(NOW - i * SECOND) * 1000) for i in (10, 20, 3000))])
     found = (await status(store, NOW))["production"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -12,7 +13,7 @@ from weir.metrics_api.storage.port import Accounts, StoredJournal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from weir.events import RequestEvent
+    from weir.metrics_api.metrics.columns import Columns
 
 LONGEST_NAME: Final = 256
 """A proxy names its journals in some twenty characters; what is longer was not written by one."""
@@ -23,23 +24,18 @@ _FIELDS: Final = (
 """In the order of account_keep.sql and accounts.sql."""
 
 
-def counted(events: Iterable[RequestEvent]) -> list[tuple[str, str, int, int, int]]:
+def counted(columns: Columns) -> list[tuple[str, str, int, int, int]]:
     """Rows for journal_add.sql: of each journal how many records, how many with a number, the highest one."""
-    found: dict[tuple[str, str | None], list[int]] = {}
-    for event in events:
-        key = (event.proxy_id, event.journal)
-        counts = found.get(key)
-        if counts is None:
-            counts = found[key] = [0, 0, 0]
-        counts[0] += 1
-        sequence = event.sequence
-        if sequence is not None:
-            counts[1] += 1
-            counts[2] = max(counts[2], sequence)
-    return [
-        (proxy_id, (journal or "")[:LONGEST_NAME], stored, numbered, last)
-        for (proxy_id, journal), (stored, numbered, last) in found.items()
-    ]
+    found: defaultdict[tuple[str, str | None], list[int | None]] = defaultdict(list)
+    journals = zip(columns["proxy_id"], columns["journal"], strict=True)
+    for journal, sequence in zip(journals, columns["sequence"], strict=True):
+        found[journal].append(sequence)
+    rows: list[tuple[str, str, int, int, int]] = []
+    for (proxy_id, journal), sequences in found.items():
+        numbers = [sequence for sequence in sequences if sequence is not None]
+        name = (journal or "")[:LONGEST_NAME]
+        rows.append((proxy_id, name, len(sequences), len(numbers), max(numbers, default=0)))
+    return rows
 
 
 def account_rows(accounts: Sequence[Account]) -> list[tuple[Any, ...]]:

@@ -6,7 +6,10 @@ to differ between requests of the same microsecond.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SLOT_BITS: Final = 11
 BUCKET_BITS: Final = 24
@@ -18,6 +21,15 @@ _LAST: Final = (1 << 63) - 1
 
 def position(started_at: int, request_id: bytes) -> int:
     return started_at << SLOT_BITS | (int.from_bytes(request_id[-2:], "big") & (SLOTS - 1))
+
+
+def positions(started_at: Iterable[int], request_ids: Iterable[bytes]) -> list[int]:
+    """As `position`, of many at once."""
+    high = SLOTS - 1 >> 8
+    return [
+        moment << SLOT_BITS | (key[-2] & high) << 8 | key[-1]
+        for moment, key in zip(started_at, request_ids, strict=True)
+    ]
 
 
 def next_slot(taken: int) -> int:

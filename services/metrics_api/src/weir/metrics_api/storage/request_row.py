@@ -1,8 +1,7 @@
-"""A RequestEvent as a row of completion_requests, and back."""
+"""Records as rows of completion_requests, and back."""
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
@@ -13,7 +12,9 @@ from weir.events import Attempt, Outcome, RequestEvent, UsageSource
 from weir.metrics_api.storage import position
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from weir.metrics_api.metrics.columns import Columns
 
 OUTCOMES: Final[tuple[Outcome, ...]] = (
     Outcome.COMPLETED,
@@ -28,7 +29,6 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
 """Their places are what the database holds: append only."""
 OUTCOME_CODES: Final = {outcome: code for code, outcome in enumerate(OUTCOMES)}
 _SOURCES: Final[tuple[UsageSource, ...]] = (UsageSource.REPORTED, UsageSource.ESTIMATED, UsageSource.MISSING)
-_SOURCE_CODES: Final = {source: code for code, source in enumerate(_SOURCES)}
 _TOKEN_COUNTS: Final = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 _TOKEN_DETAILS: Final = {
     ("prompt_tokens_details", "cached_tokens"): "cache_read_tokens",
@@ -58,28 +58,47 @@ COLUMNS: Final = (
     "duration_us", "proxy_overhead_us", "max_token_gap_us",
     *_PLAIN, "metadata", "attempts", "usage_raw",
 )  # fmt: skip
-"""What a row is made of, in the order of `to_row`."""
-texts_of = attrgetter(*_TEXTS)
-_times_of = attrgetter(*_TIMES)
-_plain_of = attrgetter(*_PLAIN)
+"""What a row is made of, in the order of `rows`."""
+_OUTCOME_CODES: Final = {outcome.value: code for outcome, code in OUTCOME_CODES.items()}
+_SOURCE_CODES: Final = {source.value: code for code, source in enumerate(_SOURCES)}
 _attempts_decoder = msgspec.json.Decoder(list[Attempt])
 
 
-def to_row(
-    event: RequestEvent, place: int, request_id: bytes, names: Mapping[str | None, int | None]
-) -> tuple[Any, ...]:
-    """The values of COLUMNS."""
-    return (
-        place,
-        request_id,
-        OUTCOME_CODES[event.outcome],
-        _SOURCE_CODES[event.usage_source],
-        *map(names.__getitem__, texts_of(event)),
-        *[None if ms is None else round(ms * 1000) for ms in _times_of(event)],
-        *_plain_of(event),
-        orjson.dumps(event.metadata).decode() if event.metadata else None,
-        _attempts(event),
-        msgspec.json.encode(event.usage_raw).decode() if event.usage_raw and _says_more(event) else None,
+def keys(request_ids: Sequence[str]) -> list[bytes]:
+    """The ids as the database holds them.
+
+    Raises:
+        ValueError: one is not a UUID.
+    """
+    text = "\n".join(request_ids).replace("-", "")
+    return [*map(bytes.fromhex, text.split("\n"))] if text else []
+
+
+def texts(columns: Columns) -> set[str | None]:
+    """The strings of these records that are held as ids."""
+    found: set[str | None] = set()
+    return found.union(*[columns[name] for name in _TEXTS])
+
+
+def rows(
+    columns: Columns,
+    places: Sequence[int],
+    request_ids: Sequence[bytes],
+    names: Mapping[str | None, int | None],
+) -> Iterator[tuple[Any, ...]]:
+    """For each record the values of COLUMNS."""
+    return zip(
+        places,
+        request_ids,
+        map(_OUTCOME_CODES.__getitem__, columns["outcome"]),
+        map(_SOURCE_CODES.__getitem__, columns["usage_source"]),
+        *[map(names.__getitem__, columns[name]) for name in _TEXTS],
+        *[_microseconds(columns[name]) for name in _TIMES],
+        *[columns[name] for name in _PLAIN],
+        [orjson.dumps(metadata).decode() if metadata else None for metadata in columns["metadata"]],
+        map(_attempts, columns["attempts"]),
+        _usage(columns),
+        strict=True,
     )
 
 
@@ -152,24 +171,35 @@ def _ms(us: int | None) -> float | None:
     return None if us is None else us / 1000
 
 
-def _attempts(event: RequestEvent) -> str | None:
+def _microseconds(column: Sequence[float | None]) -> list[int | None]:
+    return [None if ms is None else round(ms * 1000) for ms in column]
+
+
+def _attempts(attempts: list[Attempt] | None) -> str | None:
     """Kept only when there was more to tell than the row itself tells."""
-    attempts = event.attempts
     if attempts is None or len(attempts) <= 1:
         return None
     return msgspec.json.encode(attempts).decode()
 
 
-def _says_more(event: RequestEvent) -> bool:
-    """Whether the usage object holds a number that no column holds."""
-    for name, value in cast("dict[str, Any]", event.usage_raw).items():
+def _usage(columns: Columns) -> Sequence[str | None]:
+    """The usage objects that say more than the columns do."""
+    return [
+        None if raw is None or not _says_more(raw, columns, place) else msgspec.json.encode(raw).decode()
+        for place, raw in enumerate(columns["usage_raw"])
+    ]
+
+
+def _says_more(usage: dict[str, Any], columns: Columns, place: int) -> bool:
+    """Whether the usage object of a record holds a number that no column holds."""
+    for name, value in usage.items():
         if name in _TOKEN_COUNTS:
-            if value != getattr(event, name):
+            if value != columns[name][place]:
                 return True
         elif isinstance(value, dict):
             for detail, number in cast("dict[str, Any]", value).items():
                 column = _TOKEN_DETAILS.get((name, detail))
-                if number and (column is None or number != getattr(event, column)):
+                if number and (column is None or number != columns[column][place]):
                     return True
         elif value:
             return True

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from weir.metrics_api.metrics.rollup import dimensions_from, raw_dimensions
-from weir.metrics_api.storage.position import position
+from weir.metrics_api.metrics.columns import columns_of, model_filed
+from weir.metrics_api.metrics.rollup import combinations
+from weir.metrics_api.storage import request_row
+from weir.metrics_api.storage.position import positions
 from weir.metrics_api.storage.postgres.partitions import Month, month_of
-from weir.metrics_api.storage.request_row import texts_of, to_row
+from weir.metrics_api.storage.request_row import keys, texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from weir.events import RequestEvent
+    from weir.metrics_api.metrics.columns import Columns
     from weir.metrics_api.metrics.dimension import Dimensions
 
 
@@ -22,39 +25,32 @@ class Draft(NamedTuple):
     """
 
     events: dict[bytes, RequestEvent]
+    columns: Columns
     names: set[str | None]
     months: set[Month | None]
     combinations: set[Dimensions]
 
 
-def key(event: RequestEvent) -> bytes:
-    """The request's id as the database holds it."""
-    return bytes.fromhex(event.request_id.replace("-", ""))
-
-
 def draft(events: Sequence[RequestEvent]) -> Draft:
     """Of a request that comes twice the first telling stands."""
     unique: dict[bytes, RequestEvent] = {}
-    for event in events:
-        unique.setdefault(key(event), event)
+    for key, event in zip(keys([event.request_id for event in events]), events, strict=True):
+        unique.setdefault(key, event)
     ordered = dict(sorted(unique.items()))
-    combinations = {dimensions_from(raw) for raw in set(map(raw_dimensions, events))}
+    columns = columns_of(ordered.values())
+    full = combinations(columns)
     return Draft(
         ordered,
-        set().union(*map(texts_of, events)),
+        columns,
+        texts(columns),
         {month_of(request_id) for request_id in ordered},
-        combinations | {dimensions.brief() for dimensions in combinations},
+        full | {dimensions.brief() for dimensions in full},
     )
 
 
-def rows(
-    events: Mapping[bytes, RequestEvent], names: Mapping[str | None, int | None]
-) -> list[tuple[Any, ...]]:
+def rows(batch: Draft, names: Mapping[str | None, int | None]) -> list[tuple[Any, ...]]:
     """Rows in the order of writing.COLUMNS."""
-    return [
-        (
-            *to_row(event, position(event.started_at, request_id), request_id, names),
-            names[event.model_requested if event.model is None else event.model],
-        )
-        for request_id, event in events.items()
-    ]
+    columns, ids = batch.columns, [*batch.events]
+    found = request_row.rows(columns, positions(columns["started_at"], ids), ids, names)
+    filed = map(names.__getitem__, model_filed(columns))
+    return [(*row, model) for row, model in zip(found, filed, strict=True)]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
-from weir.metrics_api.metrics.rollup import fold
+from weir.metrics_api.metrics.columns import columns_of
+from weir.metrics_api.metrics.rollup import fold_columns
 from weir.metrics_api.metrics.snapshot import NO_TOTALS
 from weir.metrics_api.storage import request_row
 from weir.metrics_api.storage.accounting import account_rows, counted
@@ -61,23 +62,28 @@ class Writing:
         await self._names.learn(connection, batch.names)
         await self._combinations.learn(connection, batch.combinations)
         await self._partitions.ensure(connection, batch.months)
-        rows = await asyncio.to_thread(drafting.rows, batch.events, self._names.ids)
+        rows = await asyncio.to_thread(drafting.rows, batch, self._names.ids)
         async with connection.transaction():
             # while PostgreSQL stores the rows they are added up: nearly always all of them are new
             new, cells = await asyncio.gather(
                 _add_rows(connection, batch.events, rows),
-                asyncio.to_thread(fold, batch.events.values()),
+                asyncio.to_thread(fold_columns, batch.columns),
             )
             if not new:
                 return []
+            columns = batch.columns
             if len(new) < len(batch.events):
-                cells = await asyncio.to_thread(fold, new.values())
+                columns = columns_of(new.values())
+                cells = await asyncio.to_thread(fold_columns, columns)
             await _add_sums(connection, shard, cells, self._combinations.ids)
             await connection.executemany(
                 query("journal_add", "postgres"),
-                [(proxy_id, journal, shard, *counts) for proxy_id, journal, *counts in counted(new.values())],
+                [(proxy_id, journal, shard, *counts) for proxy_id, journal, *counts in counted(columns)],
             )
-        return [event for event in events if new.pop(drafting.key(event), None) is not None]
+        if len(new) == len(events):
+            return list(events)
+        ids = request_row.keys([event.request_id for event in events])
+        return [event for key, event in zip(ids, events, strict=True) if new.pop(key, None) is not None]
 
     async def prepare_months(self, connection: Connection, _shard: int) -> None:
         """Make this month's table and the next one's before anybody needs them."""

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from weir.metrics_api.metrics.rollup import FINEST, Cells, fold
+from weir.metrics_api.metrics.columns import columns_of
+from weir.metrics_api.metrics.rollup import FINEST, Cells, fold_columns
 from weir.metrics_api.metrics.snapshot import NO_TOTALS
 from weir.metrics_api.storage.accounting import account_rows, counted
 from weir.metrics_api.storage.batch_sums import numbers, rollups, snapshot_row, snapshot_sums
-from weir.metrics_api.storage.position import BUCKET_BITS, first_of, next_slot, position
+from weir.metrics_api.storage.position import BUCKET_BITS, first_of, next_slot, positions
 from weir.metrics_api.storage.queries import query
-from weir.metrics_api.storage.request_row import COLUMNS, to_row
+from weir.metrics_api.storage.request_row import COLUMNS, keys, rows
 from weir.metrics_api.storage.rollup_tables import tables_of
 from weir.metrics_api.storage.sqlite.dictionary import Combinations, Names
 
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
     from weir.events import RequestEvent
     from weir.events.accounts import Account
     from weir.events.stream import StreamId
+    from weir.metrics_api.metrics.columns import Columns
     from weir.metrics_api.metrics.measure import Cell
     from weir.metrics_api.metrics.snapshot import Delta
     from weir.metrics_api.storage.port import Gauges, Level
 
 _MINUTE: Final = 60
+_FLAGS: Final = {True: 1, False: 0, None: None}
+"""Numbers, which sqlite3 need not adapt first."""
 _AT_ONCE: Final = 100
 """Rows in one statement: while SQLite works at it, other threads run Python."""
 
@@ -46,11 +50,16 @@ class Writing:
 
     def add(self, events: Sequence[RequestEvent]) -> list[RequestEvent]:
         """Store what is new, all or nothing, and return it."""
+        columns = columns_of(events)
         with self:
-            new = self._add_rows(events)
+            if self._add_rows(columns):
+                new = list(events)
+            else:
+                new = self._add_unknown_rows(events)
+                columns = columns_of(new)
             if new:
-                self._add_sums(fold(new, FINEST))
-                self._connection.executemany(query("journal_add"), counted(new))
+                self._add_sums(fold_columns(columns))
+                self._connection.executemany(query("journal_add"), counted(columns))
         return new
 
     def keep_accounts(self, accounts: Sequence[Account]) -> None:
@@ -130,47 +139,48 @@ class Writing:
         self._names.rolled_back()
         self._combinations.rolled_back()
 
-    def _add_rows(self, events: Sequence[RequestEvent]) -> list[RequestEvent]:
-        """Insert at once what is nearly always all new; look closer only when it was not."""
-        ids = {bytes.fromhex(event.request_id.replace("-", "")): event for event in events}
-        placed = {request_id: position(event.started_at, request_id) for request_id, event in ids.items()}
-        if len(ids) == len(events) and len(set(placed.values())) == len(placed):
-            self._connection.execute("savepoint rows")
-            try:
-                self._insert(ids, placed)
-            except sqlite3.IntegrityError:
-                self._connection.execute("rollback to rows")
-                self._names.rolled_back()  # what was inserted for these rows is gone with them
-            else:
-                return list(events)
-            finally:
-                self._connection.execute("release rows")
-        return self._add_unknown_rows(ids, placed)
+    def _add_rows(self, columns: Columns) -> bool:
+        """Insert at once what is nearly always all new; whether it was."""
+        ids = keys(columns["request_id"])
+        places = positions(columns["started_at"], ids)
+        if not len(set(ids)) == len(set(places)) == len(ids):
+            return False
+        self._connection.execute("savepoint rows")
+        try:
+            self._insert(columns, places, ids)
+        except sqlite3.IntegrityError:
+            self._connection.execute("rollback to rows")
+            self._names.rolled_back()  # what was inserted for these rows is gone with them
+            return False
+        finally:
+            self._connection.execute("release rows")
+        return True
 
-    def _add_unknown_rows(
-        self, ids: dict[bytes, RequestEvent], placed: dict[bytes, int]
-    ) -> list[RequestEvent]:
+    def _add_unknown_rows(self, events: Sequence[RequestEvent]) -> list[RequestEvent]:
+        """Insert those that are not there; of a request that comes twice the first telling stands."""
         known = query("request_known")
-        new = {
-            request_id: event
-            for request_id, event in ids.items()
-            if self._connection.execute(known, (request_id,)).fetchone() is None
-        }
+        new: dict[bytes, RequestEvent] = {}
+        for key, event in zip(keys([event.request_id for event in events]), events, strict=True):
+            if key not in new and self._connection.execute(known, (key,)).fetchone() is None:
+                new[key] = event
         taken: set[int] = set()
-        for request_id in new:
-            while placed[request_id] in taken or self._is_taken(placed[request_id]):
-                placed[request_id] = next_slot(placed[request_id])
-            taken.add(placed[request_id])
-        self._insert(new, placed)
+        columns = columns_of(new.values())
+        places = positions(columns["started_at"], new)
+        for index, place in enumerate(places):
+            free = place
+            while free in taken or self._is_taken(free):
+                free = next_slot(free)
+            taken.add(free)
+            places[index] = free
+        self._insert(columns, places, [*new])
         return list(new.values())
 
     def _is_taken(self, place: int) -> bool:
         return self._connection.execute(query("request_position_taken"), (place,)).fetchone() is not None
 
-    def _insert(self, events: Mapping[bytes, RequestEvent], placed: Mapping[bytes, int]) -> None:
-        names = self._names
-        rows = [to_row(event, placed[request_id], request_id, names) for request_id, event in events.items()]
-        self._insert_many("request_add", rows, columns=", ".join(COLUMNS))
+    def _insert(self, columns: Columns, places: Sequence[int], ids: Sequence[bytes]) -> None:
+        flags = {**columns, "stream": [*map(_FLAGS.__getitem__, columns["stream"])]}
+        self._insert_many("request_add", [*rows(flags, places, ids, self._names)], columns=", ".join(COLUMNS))
 
     def _insert_many(self, name: str, rows: Sequence[Sequence[Any]], **parts: str) -> None:
         """Insert rows, _AT_ONCE with one statement."""
