@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -85,9 +86,11 @@ class Connection:
         self._writer = writer
 
     @classmethod
-    async def open(cls, url: str) -> Self:
+    async def open(cls, url: str, tls: ssl.SSLContext | None = None) -> Self:
+        """Connect; to https with `tls`, which must then be given."""
         parts = urlsplit(url)
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=_LIMIT)
+        assert (parts.scheme == "https") == (tls is not None), f"{url} with {tls}"
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=_LIMIT, ssl=tls)
         return cls(reader, writer, parts.netloc)
 
     async def __aenter__(self) -> Self:
@@ -182,14 +185,23 @@ class Connection:
         self._writer.close()
         try:
             await self._writer.wait_closed()
-        except ConnectionError:
-            return
+        except (ConnectionError, ssl.SSLError):
+            return  # with TLS also: what still came was not read
 
     def stop_reading(self) -> None:
         """Leave what comes in the kernel's buffers."""
         transport = self._writer.transport
         assert isinstance(transport, asyncio.Transport)
         transport.pause_reading()
+
+    def read_on(self) -> None:
+        transport = self._writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.resume_reading()
+
+    async def some(self) -> bytes:
+        """What has come, or comes next, as it is; nothing at the end."""
+        return await self._reader.read(_LIMIT)
 
     def half_close(self) -> None:
         self._writer.write_eof()

@@ -10,6 +10,7 @@ from tests.support.fake_llm.exchange import JSON_HEADERS, Exchange, Received, Se
 from tests.support.fake_llm.manners import MANNERS, Manner
 
 if TYPE_CHECKING:
+    import ssl
     from types import TracebackType
 
 _NEVER_PAUSE: Final = 2**30
@@ -19,16 +20,19 @@ _NEVER_PAUSE: Final = 2**30
 class FakeLLM:
     """OpenAI, vLLM, Anthropic and Ollama at once, on 127.0.0.1. Use as `async with FakeLLM() as fake:`."""
 
-    def __init__(self, port: int = 0, *, pace: float = 0.0) -> None:
+    def __init__(self, port: int = 0, *, pace: float = 0.0, tls: ssl.SSLContext | None = None) -> None:
         self.received: list[Received] = []
         self.connections = 0
         self.open_connections = 0
+        self.resumed = 0
+        """Connections that took up the TLS session of an earlier one."""
         self.url = ""
         """Where it listens, such as `http://127.0.0.1:4711`; without `/v1`."""
         self.before_body: dict[str, Manner] = {}
         """Manners by request target that answer as soon as the head is there."""
         self._port = port
         self._pace = pace
+        self._tls = tls
         self._manners: dict[str, Manner] = {}
         self._arrived = asyncio.Condition()
         self._server: asyncio.Server | None = None
@@ -52,8 +56,11 @@ class FakeLLM:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", self._port)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await loop.create_server(
+            lambda: _Connection(self), "127.0.0.1", self._port, ssl=self._tls
+        )
+        scheme = "http" if self._tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     async def __aexit__(
@@ -75,6 +82,8 @@ class FakeLLM:
         """Answer one connection's requests until it ends."""
         self.connections += 1
         self.open_connections += 1
+        secured: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
+        self.resumed += secured is not None and bool(secured.session_reused)
         work = self._serve(connection, self.connections, reader, writer)
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)

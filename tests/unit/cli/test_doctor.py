@@ -6,6 +6,8 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.certificates import Authority
+from tests.support.fake_llm import FakeLLM
 
 from weir.cli.checks import check_data_dir, check_spa
 from weir.cli.doctor import SETTINGS, examine
@@ -112,3 +114,16 @@ def test_the_checks_leave_nothing_behind(tmp_path: Path) -> None:
     assert check_data_dir(tmp_path / "a" / "b").ok
     assert check_spa(tmp_path).ok is False
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_upstream_with_an_authority_of_its_own_is_green(
+    environ: dict[str, str], tmp_path: Path, capsys: Capture
+) -> None:
+    authority = Authority(tmp_path / "authority")
+    environ["WEIR_UPSTREAM_CA"] = str(authority.pair.certificate)
+    async with FakeLLM(tls=authority.sign("model-server").server()) as fake:
+        environ["WEIR_UPSTREAM_URL"] = fake.url
+        assert await examine(environ, {}) == 0
+        assert f"{fake.url} answers" in capsys.readouterr().out
+        environ["WEIR_UPSTREAM_CA"] = str(Authority(tmp_path / "other").pair.certificate)
+        assert await examine(environ, {}) == 1

@@ -23,6 +23,7 @@ from weir.dashboard.settings import DashboardSettings
 from weir.proxy.config import load_config
 from weir.proxy.providers import PROVIDERS
 from weir.proxy.settings import ProxySettings
+from weir.proxy.tls import client_context
 from weir.servicekit.run import cannot_listen
 from weir.servicekit.settings import SettingsError, mask_url
 
@@ -116,13 +117,13 @@ async def check_upstreams(
         config = load_config(proxy, environ, frozenset(PROVIDERS))
     except SettingsError as error:
         return [Finding.red("upstream", line) for line in str(error).splitlines()]
-    return await asyncio.gather(*(_check_upstream(one.name, one.url) for one in config.upstreams))
+    return await asyncio.gather(*(_check_upstream(one.name, one.url, one.ca) for one in config.upstreams))
 
 
-async def _check_upstream(name: str, url: str) -> Finding:
-    subject, shown = f"upstream {name}", mask_url(url)
+async def _check_upstream(name: str, url: str, authority: str | None) -> Finding:
+    subject, shown, tls = f"upstream {name}", mask_url(url), client_context(authority)
     try:
-        async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False, verify=tls) as client:
             answer = await client.get(url)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         fix = "start the model server or correct its URL"

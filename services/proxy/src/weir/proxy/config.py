@@ -1,4 +1,4 @@
-"""The operator's YAML: upstreams and clients.
+"""The operator's YAML: upstreams and clients; and the files with certificates.
 
 upstreams:
   - name: gpu-1
@@ -12,11 +12,20 @@ clients:
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
+from weir.proxy.tls import (
+    PemError,
+    TlsPair,
+    client_context,
+    read_certificates,
+    read_private_key,
+    server_context,
+)
 from weir.proxy.upstream import Address, Timeouts, Upstream, read_key
 from weir.proxy.worker_plan import Config
 from weir.servicekit.passthrough import HOP_BY_HOP
@@ -25,7 +34,6 @@ from weir.servicekit.values import Seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from weir.proxy.settings import ProxySettings
 
@@ -66,6 +74,7 @@ class UpstreamConfig(_Strict):
     weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     timeouts: TimeoutsConfig = TimeoutsConfig()
     headers: dict[HeaderName, HeaderValue] = {}
+    ca: Annotated[str, StringConstraints(min_length=1)] | None = None
     ask_usage: Literal["each", "end", "never"] | None = None
 
     @field_validator("url")
@@ -98,13 +107,14 @@ class ConfigFile(_Strict):
 
 
 def load_config(settings: ProxySettings, environ: Mapping[str, str], providers: frozenset[str]) -> Config:
-    """Upstreams and clients from the YAML file and the environment.
+    """Upstreams and clients from the YAML file and the environment, certificates from their files.
 
     Raises:
-        SettingsError: the file cannot be read or is wrong, or there is no upstream at all.
+        SettingsError: a file cannot be read or is wrong, or there is no upstream at all.
     """
     file = _read(settings.config) if settings.config else ConfigFile()
-    upstreams = [_upstream(entry, environ, providers, settings) for entry in file.upstreams]
+    authority = _authority("WEIR_UPSTREAM_CA", settings.upstream_ca) if settings.upstream_ca else None
+    upstreams = [_upstream(entry, environ, providers, settings, authority) for entry in file.upstreams]
     if settings.upstream_url is not None:
         key = settings.upstream_api_key
         upstreams.append(
@@ -113,6 +123,7 @@ def load_config(settings: ProxySettings, environ: Mapping[str, str], providers: 
                 url=settings.upstream_url,
                 provider=_guess_provider(settings.upstream_url),
                 api_key=key.get_secret_value() if key else None,
+                ca=authority if Address.of(settings.upstream_url).tls else None,
             )
         )
     if not upstreams and settings.demo:
@@ -126,7 +137,9 @@ def load_config(settings: ProxySettings, environ: Mapping[str, str], providers: 
     _unique(settings.config, "client", [client.name for client in file.clients])
     _unique(settings.config, "client key", [client.sha256 for client in file.clients])
     config = Config(
-        upstreams=tuple(upstreams), clients={client.sha256: client.name for client in file.clients}
+        upstreams=tuple(upstreams),
+        clients={client.sha256: client.name for client in file.clients},
+        tls=_pair(settings),
     )
     _refuse_open_relay(settings, config)
     return config
@@ -152,8 +165,13 @@ def _read(path: Path) -> ConfigFile:
 
 
 def _upstream(
-    entry: UpstreamConfig, environ: Mapping[str, str], providers: frozenset[str], settings: ProxySettings
+    entry: UpstreamConfig,
+    environ: Mapping[str, str],
+    providers: frozenset[str],
+    settings: ProxySettings,
+    authority: str | None,
 ) -> Upstream:
+    """`authority`: by which upstreams prove themselves that have none of their own."""
     path = settings.config
     if entry.provider not in providers or entry.provider == DEMO.provider:
         known = ", ".join(sorted(providers - {DEMO.provider}))
@@ -173,6 +191,15 @@ def _upstream(
             key = read_key(text)
         except ValueError as error:
             raise SettingsError(f"{entry.api_key_env}: {error}") from None
+    if not Address.of(entry.url).tls:
+        authority = None
+        if entry.ca is not None:
+            raise SettingsError(
+                f"WEIR_CONFIG: {path}: upstream {entry.name}: ca is for https; correct its url or remove ca"
+            )
+    elif entry.ca is not None:
+        place = path.parent / entry.ca if path else Path(entry.ca)
+        authority = _authority(f"WEIR_CONFIG: {path}: upstream {entry.name}: ca", place)
     return Upstream(
         name=entry.name,
         url=entry.url,
@@ -190,7 +217,39 @@ def _upstream(
         ),
         ask_usage=entry.ask_usage or ASK_USAGE.get(entry.provider, "end"),
         headers=tuple(entry.headers.items()),
+        ca=authority,
     )
+
+
+def _authority(what: str, path: Path) -> str:
+    """The certificates in a file by which upstreams prove themselves."""
+    try:
+        pem = read_certificates(path).decode()
+        client_context(pem)
+    except PemError as error:
+        raise SettingsError(f"{what}: {error}") from None
+    return pem
+
+
+def _pair(settings: ProxySettings) -> TlsPair | None:
+    """What the public port proves itself with; None for plain HTTP."""
+    certificate, key = settings.tls_cert, settings.tls_key
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        has, lacks = ("KEY", "CERT") if certificate is None else ("CERT", "KEY")
+        raise SettingsError(
+            f"WEIR_PROXY_TLS_{has} is set and WEIR_PROXY_TLS_{lacks} is not; set both for https, or none"
+        )
+    name = "WEIR_PROXY_TLS_CERT"
+    try:
+        chain = read_certificates(certificate)
+        name = "WEIR_PROXY_TLS_KEY"
+        pair = TlsPair(chain, read_private_key(key))
+        server_context(pair)
+    except PemError as error:
+        raise SettingsError(f"{name}: {error}") from None
+    return pair
 
 
 def _secret(name: str, environ: Mapping[str, str]) -> str:

@@ -63,6 +63,14 @@ class ProxySettings(ServiceSettings):
         default="127.0.0.1:9001",
         description="the internal port: /healthz, /readyz and /metrics",
     )
+    tls_cert: Path | None = setting(
+        "WEIR_PROXY_TLS_CERT",
+        default=None,
+        description="the certificate of the public port with its chain, as PEM; clients then use https",
+    )
+    tls_key: Path | None = setting(
+        "WEIR_PROXY_TLS_KEY", default=None, description="the file with the certificate's key, as PEM"
+    )
     public_url: Annotated[str, AfterValidator(_public_url)] | None = setting(
         "WEIR_PUBLIC_URL",
         default=None,
@@ -84,6 +92,11 @@ class ProxySettings(ServiceSettings):
         default=None,
         description="the key sent to it in place of the client's own",
         holds_secret=True,
+    )
+    upstream_ca: Path | None = setting(
+        "WEIR_UPSTREAM_CA",
+        default=None,
+        description="certificates (PEM) that upstreams must prove themselves by, in place of the system's",
     )
     config: Path | None = setting(
         "WEIR_CONFIG", default=None, description="a YAML file with upstreams and clients"

@@ -40,6 +40,8 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """Its own time limits; None for the proxy's."""
     ask_usage: Literal["each", "end", "never"] = "end"
     """What streams are asked for though their client did not: usage with each chunk, at the end, nothing."""
+    ca: str | None = None
+    """The certificates (PEM) by which it must prove itself; None for the system's authorities."""
     headers: tuple[tuple[str, str], ...] = ()
     """Sent with every request, in place of the client's headers of the same names."""
 

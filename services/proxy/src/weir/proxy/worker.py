@@ -38,7 +38,9 @@ from weir.proxy.pipeline.pipeline import Pipeline
 from weir.proxy.pipeline.routes import Routes
 from weir.proxy.providers import DIALECTS, PROVIDERS
 from weir.proxy.routing.router import Router
+from weir.proxy.tls import server_context
 from weir.proxy.upstream import Timeouts
+from weir.proxy.wire.client_tls import EncryptedClient
 from weir.proxy.wire.framing import HeadLimits
 from weir.proxy.wire.known_heads import KnownHeads
 from weir.proxy.wire.patience import ClientTimeouts
@@ -85,6 +87,8 @@ class Worker:
         )
         self._marks = StartMarks(directory, plan.writer, plan.max_in_flight)
         self._forwarders: list[Forwarder] = []
+        self._pair = plan.config.tls
+        self._tls = server_context(self._pair) if self._pair is not None else None
         self._pipeline = Pipeline(
             EndpointTable(ENDPOINTS, plan.open_groups),
             DIALECTS,
@@ -104,7 +108,9 @@ class Worker:
         """Serve until `stop`, then drain until every connection is closed, the time is over, or `cut`."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            self._connect, sock=socket.socket(fileno=self._plan.listen_fd), backlog=BACKLOG
+            self._connect if self._tls is None else self._connect_encrypted,
+            sock=socket.socket(fileno=self._plan.listen_fd),
+            backlog=BACKLOG,
         )
         sweeping = self._tasks.start("sweep", self._sweep())
         # What lives as long as the process need not be looked at by every garbage collection.
@@ -126,7 +132,9 @@ class Worker:
         self._marks.close()
 
     def reload(self, config: Config) -> None:
-        """Take other upstreams and clients. What is under way ends where it began."""
+        """Take other upstreams, clients and another certificate. What is under way ends where it began."""
+        if config.tls is not None and config.tls != self._pair:
+            self._pair, self._tls = config.tls, server_context(config.tls)
         self._pipeline.reconfigure(self._routes(config))
         self._known.forget()
 
@@ -153,6 +161,15 @@ class Worker:
             self._clock.monotonic,
             self._connections,
             known=self._known,
+            proxy_protocol=self._plan.proxy_protocol and self._tls is None,
+        )
+
+    def _connect_encrypted(self) -> EncryptedClient:
+        assert self._tls is not None  # noqa: S101 - a reload never takes it away
+        return EncryptedClient(
+            self._tls,
+            self._connect,
+            seconds=self._plan.head_timeout,
             proxy_protocol=self._plan.proxy_protocol,
         )
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import msgspec
 
+from weir.proxy.tls import TlsPair
 from weir.proxy.upstream import Upstream
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """Where requests go and who may send them: what a reload changes."""
+    """Where requests go, who may send them, and by which certificate: what a reload changes."""
 
     upstreams: tuple[Upstream, ...]
     clients: dict[str, str]
     """SHA-256 of each client's key to the client's name."""
+    tls: TlsPair | None = None
+    """What the public port proves itself with; None for plain HTTP."""
 
 
 class WorkerPlan(msgspec.Struct, frozen=True, kw_only=True):

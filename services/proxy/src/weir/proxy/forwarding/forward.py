@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -19,10 +18,12 @@ from weir.proxy.forwarding.refusal import Askable, RefusalWatch, less
 from weir.proxy.forwarding.relay import AnswerRelay
 from weir.proxy.providers.model_name import rename_in_form, rename_in_json
 from weir.proxy.providers.provider import Added
+from weir.proxy.tls import client_context
 from weir.proxy.wire.heads import RequestWriter, chunk
 from weir.proxy.wire.upstream import UpstreamPool
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from weir.proxy.exchange import Exchange
@@ -63,15 +64,21 @@ class Forwarder:
         self._lanes: dict[str, Lane] = {}
         self._writers: dict[str, RequestWriter] = {}
         self._askable = Askable(upstreams)
-        tls: ssl.SSLContext | None = None
+        system: ssl.SSLContext | None = None
         for upstream in upstreams:
             if upstream.provider == IN_PROCESS:
                 continue
             address = upstream.address
-            if address.tls and tls is None:
-                tls = ssl.create_default_context()
+            tls: ssl.SSLContext | None = None
+            if address.tls and upstream.ca is not None:
+                tls = client_context(upstream.ca)  # of its own: sessions are kept by host, whatever the port
+            elif address.tls:
+                tls = system = system or client_context(None)  # large, so one for all
             pool = self._pools[upstream.name] = UpstreamPool(
-                address, tls=tls if address.tls else None, idle_seconds=IDLE_SECONDS, monotonic=monotonic
+                address,
+                tls=tls,
+                idle_seconds=IDLE_SECONDS,
+                monotonic=monotonic,
             )
             self._lanes[upstream.name] = Lane(
                 upstream.name, pool, upstream.timeouts or timeouts, self._deadlines, tasks, monotonic

@@ -13,6 +13,7 @@ import msgspec
 from weir.events import Attempt
 from weir.proxy.errors import ProxyError, internal_error, upstream_failed, upstream_timed_out
 from weir.proxy.forwarding.deadlines import Deadlines
+from weir.proxy.tls import explain
 from weir.proxy.upstream import Timeouts
 from weir.proxy.wire.heads import LAST_CHUNK, chunk
 from weir.proxy.wire.upstream import UpstreamPool
@@ -232,8 +233,7 @@ class HttpCall:
                 f"The model server did not accept a connection within {lane.timeouts.connect:g} s."
             )
         except ssl.SSLError as reason:
-            why = getattr(reason, "reason", None) or "the handshake failed"
-            error = upstream_failed("upstream_tls", f"The model server's TLS was refused: {why}.")
+            error = upstream_failed(*explain(reason))
         except OSError:
             error = upstream_failed("upstream_unreachable", "The model server cannot be reached.")
         except Exception:

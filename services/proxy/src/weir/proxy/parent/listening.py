@@ -50,9 +50,14 @@ def open_sockets(listen: ListenAddress, workers: int) -> tuple[ListenAddress, Se
         return ListenAddress(listen.host, port), sockets
 
 
-def public_url(listen: ListenAddress) -> str | None:
+def url_of(listen: ListenAddress, *, tls: bool) -> str:
+    """The address as a person on this machine would open it."""
+    return listen.url.replace("http:", "https:", 1) if tls else listen.url
+
+
+def public_url(listen: ListenAddress, *, tls: bool) -> str | None:
     """Where clients reach a listen address; None where it stands for every address of the machine."""
-    return None if listen.host in _EVERY_ADDRESS else listen.url
+    return None if listen.host in _EVERY_ADDRESS else url_of(listen, tls=tls)
 
 
 def _reusing(family: socket.AddressFamily, host: str, port: int) -> socket.socket:

@@ -6,7 +6,7 @@ The phases of a stop:
 3. workers that are still there are killed; what they had in flight gets its records from their marks;
 4. the rest of the journal is shipped, for a bounded time, and the last account is published;
 5. the connections to Redis and the admin listener close, and the journal folder is unlocked. Exit code 0.
-SIGHUP reads the configuration again; requests under way end where they began.
+SIGHUP reads the configuration and the certificates again; requests under way end where they began.
 A second signal kills the workers and ends at once; the next start finds everything in the journal.
 """
 
@@ -33,7 +33,7 @@ from weir.proxy.metering.counters import NAMES
 from weir.proxy.parent.admin import create_admin_app
 from weir.proxy.parent.desk import Desk
 from weir.proxy.parent.journal_home import JournalHome
-from weir.proxy.parent.listening import open_sockets, public_url
+from weir.proxy.parent.listening import open_sockets, public_url, url_of
 from weir.proxy.parent.shipping import Shipper
 from weir.proxy.parent.workers import WorkerSeat
 from weir.proxy.worker_plan import WorkerPlan
@@ -113,15 +113,16 @@ class Parent:
             if self._settings.journal_fsync == "interval":
                 self._tasks.keep_running("sync", self._sync_journal)
             keeping = await self._start_workers()
+            url = url_of(self.listen, tls=self._config.tls is not None)
             logger.info(
                 "listening",
                 extra={
-                    "url": self.listen.url,
+                    "url": url,
                     "admin_url": admin_listen.url,
                     "proxy_id": self._home.proxy_id,
                 },
             )
-            run.announce(self.listen.url, environ, admin_url=admin_listen.url)
+            run.announce(url, environ, admin_url=admin_listen.url)
             await stop.wait()
             await self._drain(keeping)
             self.shipper.stop()
@@ -301,7 +302,7 @@ class Parent:
             in_flight=account.in_flight,
             in_journal=account.in_journal,
             in_journal_bytes=account.in_journal_bytes,
-            public_url=self._settings.public_url or public_url(self.listen),
+            public_url=self._settings.public_url or public_url(self.listen, tls=self._config.tls is not None),
             public_port=self.listen.port,
             demo=any(upstream.provider == "echo" for upstream in self._config.upstreams),
             clients_required=bool(self._config.clients),
