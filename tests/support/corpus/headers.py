@@ -144,6 +144,7 @@ HEADERS: Final = (
     _stays("X-Forwarded-Host", b"X-Forwarded-Host: " + MARK),
     _stays("X-Forwarded-Proto", b"X-Forwarded-Proto: https"),
     _stays("X-Forwarded-Port", b"X-Forwarded-Port: 1"),
+    _stays("X-Forwarded-anything", b"X-Forwarded-Prefix: /" + MARK),
     _stays("Forwarded", b"Forwarded: for=6.6.6.6;host=" + MARK),
     _stays("X-Real-IP", b"X-Real-IP: 6.6.6.6"),
     _stays("x-weir-anything", b"X-Weir-User: " + MARK, b"x-weir-secret: a"),

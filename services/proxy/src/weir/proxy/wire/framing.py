@@ -27,6 +27,8 @@ _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _LISTS: Final = frozenset({b"connection", b"accept-encoding"})
 """Headers of which every line counts."""
 _WITHOUT_BODY: Final = frozenset({int(HTTPStatus.NO_CONTENT), int(HTTPStatus.NOT_MODIFIED)})
+_FIRST_FINAL: Final = 200
+_LAST_FINAL: Final = 599
 _MAX_LENGTH_DIGITS: Final = 18
 _CONTINUE: Final = b"100-continue"
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -127,6 +129,8 @@ def read_response_head(status: int, reason: bytes, version: str, headers: Header
     """
     if version not in {"1.1", "1.0"}:
         raise BadResponseError("unknown version of HTTP")
+    if not _FIRST_FINAL <= status <= _LAST_FINAL:
+        raise BadResponseError("unknown status")
     if reason != b"OK" and _CONTROL.search(reason) is not None:
         raise BadResponseError("malformed reason")
     fields, repeated = _fields(headers)
@@ -138,7 +142,9 @@ def read_response_head(status: int, reason: bytes, version: str, headers: Header
             raise BadResponseError("malformed content-length")
         length = int(text)
     encoding = fields.get(b"transfer-encoding")
-    if encoding is not None and (encoding.strip().lower() != b"chunked" or length is not None):
+    if encoding is not None and (
+        encoding.strip().lower() != b"chunked" or length is not None or version == "1.0"
+    ):
         raise BadResponseError("ambiguous framing")
     framing: Literal["length", "chunked", "close", "none"]
     if status in _WITHOUT_BODY:

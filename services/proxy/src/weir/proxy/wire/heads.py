@@ -24,21 +24,16 @@ _NEVER_UP: Final = (
         b"cookie",
         b"http2-settings",
         b"forwarded",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-port",
-        b"x-forwarded-proto",
         b"x-real-ip",
         b"accept-encoding",
     }
 )
 _NEVER_DOWN: Final = (
-    _HOP_BY_HOP
-    | _FRAMING
-    | {b"set-cookie", b"server", b"alt-svc", b"strict-transport-security", b"x-weir-request-id"}
+    _HOP_BY_HOP | _FRAMING | {b"set-cookie", b"server", b"alt-svc", b"strict-transport-security"}
 )
-_OURS: Final = b"x-weir-"
-_CORS: Final = b"access-control-"
+_NEVER_UP_BEGIN: Final = (b"x-weir-", b"x-forwarded-")
+_NEVER_DOWN_BEGIN: Final = (b"access-control-", b"x-weir-")
+"""CORS is ours to say; and who reads `x-weir-`, reads us."""
 _READABLE: Final = (b"gzip", b"deflate", b"br", b"zstd", b"identity")
 """The codings in which we can read an answer's usage."""
 
@@ -94,7 +89,7 @@ class RequestWriter:
         lines = [
             b"%b: %b\r\n" % (name, value)
             for lower, name, value in head.headers
-            if lower not in never and not lower.startswith(_OURS)
+            if lower not in never and not lower.startswith(_NEVER_UP_BEGIN)
         ]
         return b"%b %b%b%b HTTP/1.1\r\n%b%bAccept-Encoding: %b\r\nX-Forwarded-For: " % (
             head.method,
@@ -127,7 +122,7 @@ def response_head(
     lines = [
         b"%b: %b\r\n" % (name, value)
         for lower, name, value in head.headers
-        if lower not in never and not lower.startswith(_CORS)
+        if lower not in never and not lower.startswith(_NEVER_DOWN_BEGIN)
     ]
     return b"HTTP/1.1 %d %b\r\n%b%b%b" % (
         head.status,

@@ -22,6 +22,7 @@ _MAX_INFORMATIONAL: Final = 8
 _MAX_HEAD_BYTES: Final = 64 << 10
 _MAX_FIELDS: Final = 200
 _CONTINUE: Final = range(100, 200)
+_PROTOCOL: Final = b"HTTP/1."
 
 
 class Listener(Protocol):
@@ -61,8 +62,12 @@ class UpstreamConnection(asyncio.Protocol):
         """The request has been written to its end."""
         self._informational = 0
         self._head_bytes = 0
+        self._told_bytes = 0
+        """Of this head and the interim ones before it, where they might be too large."""
         self._read_bytes = 0
         """Of the read that is being parsed."""
+        self._barren_bytes = 0
+        """What came since there was something for the client: a head's beginning, chunk sizes, trailers."""
         self._paused = False
         self._lost = False
         self.uses = 0
@@ -82,7 +87,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._head = None
         self._complete = False
         self._informational = 0
-        self._head_bytes = 0
+        self._head_bytes = self._told_bytes = self._barren_bytes = 0
         self.uses += 1
         self._transport.write(request)
 
@@ -122,15 +127,7 @@ class UpstreamConnection(asyncio.Protocol):
             # Bytes nobody asked for: whatever they are, they must not reach the next client.
             self._transport.abort()
             return
-        garbage: str | None = None
-        self._read_bytes = len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            cause = error.__context__
-            garbage = str(cause) if isinstance(cause, BadResponseError) else "malformed response"
-        except httptools.HttpParserUpgrade:
-            garbage = "unasked protocol upgrade"
+        garbage = self._parse(data)
         if self._head is None:
             self._head_bytes += len(data)
             if self._head_bytes > _MAX_HEAD_BYTES:
@@ -141,7 +138,12 @@ class UpstreamConnection(asyncio.Protocol):
         head, self._new_head = self._new_head, None
         body = self._take_body()
         if head is not None or body:
+            self._barren_bytes = 0
             listener.received(head, body, complete=False)
+        else:
+            self._barren_bytes += len(data)
+            if self._barren_bytes > _MAX_HEAD_BYTES:
+                self._end(listener, "too little in too much")
 
     def eof_received(self) -> bool:
         return False
@@ -182,16 +184,17 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status: int = self._parser.get_status_code()
-        if status in _CONTINUE:
+        is_interim = status in _CONTINUE
+        if is_interim or self._informational or self._head_bytes + self._read_bytes > _MAX_HEAD_BYTES:
+            self._told_bytes += len(self._reason)
+            self._told_bytes += sum(len(name) + len(value) for _, name, value in self._headers)
+        if len(self._headers) > _MAX_FIELDS or self._told_bytes > _MAX_HEAD_BYTES:
+            raise BadResponseError("the response head is too large")
+        if is_interim:
             self._informational += 1
             if self._informational > _MAX_INFORMATIONAL or status == HTTPStatus.SWITCHING_PROTOCOLS:
                 raise BadResponseError("unasked informational responses")
             return
-        if len(self._headers) > _MAX_FIELDS or (
-            self._read_bytes > _MAX_HEAD_BYTES
-            and sum(len(name) + len(value) for _, name, value in self._headers) > _MAX_HEAD_BYTES
-        ):
-            raise BadResponseError("the response head is too large")
         version: str = self._parser.get_http_version()
         self._head = self._new_head = read_response_head(status, self._reason, version, self._headers)
 
@@ -206,6 +209,20 @@ class UpstreamConnection(asyncio.Protocol):
         self._keep_alive = self._parser.should_keep_alive()
 
     # -- inside
+
+    def _parse(self, data: bytes) -> str | None:
+        """Feed llhttp. What is wrong with the response, or None."""
+        if self._head is None and not self._head_bytes and not data.startswith(_PROTOCOL[: len(data)]):
+            return "malformed response"  # llhttp would take RTSP, too
+        self._read_bytes = len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            return str(cause) if isinstance(cause, BadResponseError) else "malformed response"
+        except httptools.HttpParserUpgrade:
+            return "unasked protocol upgrade"
+        return None
 
     def _take_body(self) -> bytes:
         pieces = self._pieces
