@@ -46,10 +46,14 @@ class MetricsApi:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._client.close()
-        self.redis.close()
+        self.close()
         if self.process.running():
             assert self.process.stop() == 0, self.process.stderr
+
+    def close(self) -> None:
+        """Put away what it is talked to with; the process is left as it is."""
+        self._client.close()
+        self.redis.close()
 
     @property
     def url(self) -> str:

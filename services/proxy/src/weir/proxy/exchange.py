@@ -108,6 +108,11 @@ class Client(Protocol):
 class Call(Protocol):
     """An attempt under way, as the client's side sees it."""
 
+    @property
+    def sent(self) -> bytes | None:
+        """The request as it went up; None if it is held no longer."""
+        ...
+
     def send_on(self, data: bytes, *, whole: bool) -> None:
         """More of a request's body that is sent on as it comes; `whole` if it is the end."""
         ...

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 class EchoCall:
     """Hands the pieces of the script to the relay, each after its delay."""
 
+    sent = b""
+    """Nothing goes anywhere."""
+
     def __init__(
         self, exchange: Exchange, body: bytes, relay: AnswerRelay, monotonic: Callable[[], float]
     ) -> None:

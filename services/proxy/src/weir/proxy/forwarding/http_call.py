@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _OK: Final = 200
+_ERRORS: Final = 400
+MOST_KEPT: Final = 4096
+"""Bytes of a request that are held while it is answered well. Of a larger one nothing is left to compare with
+what the upstream may say when its stream fails."""
 
 
 class Listener(Protocol):
@@ -97,6 +101,11 @@ class HttpCall:
             self._exchange.connect_seconds = 0.0
             self._send(connection)
 
+    @property
+    def sent(self) -> bytes | None:
+        """Held until the end of an error's answer, as upstreams repeat in it what they were sent."""
+        return b"".join(self._request) if self._is_held else None
+
     # -- called for the client
 
     def send_on(self, data: bytes, *, whole: bool) -> None:
@@ -148,7 +157,9 @@ class HttpCall:
         now = self._heard_at = self._lane.monotonic()
         if head is not None:
             self._status = head.status
-            self._request.clear()
+            if head.status < _ERRORS and sum(map(len, self._request)) > MOST_KEPT:
+                self._request.clear()
+                self._is_held = False
         if complete:
             self._connection = None
             self._lane.deadlines.forget(self)

@@ -9,8 +9,9 @@ import msgspec
 from msgspec.structs import replace
 
 from weir.events import Outcome, RequestEvent, UsageSource, encode
-from weir.events.request_event import MAX_ERROR_MESSAGE, MAX_TEXT
+from weir.events.request_event import MAX_TEXT
 from weir.proxy.exchange import Usage
+from weir.proxy.metering.redaction import redacted
 from weir.proxy.metering.usual import Words, completed, started
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _COMPLETED: Final = Outcome.COMPLETED
 """Looking a member up in its enum costs more than all else that is done with it."""
 _NO_USAGE: Final = Usage()
-_SECRET: Final = re.compile(r"(?i)\b(bearer\s+)\S+|\b(sk-|pk-|rk-|hf_|gsk_|xai-)[\w*.-]{4,}")
 
 
 class _HeadTexts(msgspec.Struct, frozen=True):
@@ -214,7 +214,7 @@ class Recorder:
             metadata=texts.metadata,
             status_code=exchange.status_code,
             error_type=_bounded(exchange.error_type),
-            error_message=redacted(exchange.error_message),
+            error_message=_error_message(exchange),
             finish_reason=_bounded(answer.finish_reason),
             retries=exchange.retries,
             attempts=_attempts(exchange),
@@ -241,12 +241,11 @@ class Recorder:
         )
 
 
-def redacted(message: str | None) -> str | None:
-    """An error text that is safe to keep: no key in it, no control characters, bounded."""
-    if not message:
-        return None
-    hidden = _SECRET.sub(lambda match: f"{match[1] or match[2]}***", message)
-    return _CONTROL.sub(" ", hidden)[:MAX_ERROR_MESSAGE]
+def _error_message(exchange: Exchange) -> str | None:
+    """The upstream's words without those of the request, or our own."""
+    answer, message = exchange.answer, exchange.error_message
+    sent = exchange.call.sent if exchange.call is not None and message is answer.error_message else b""
+    return redacted(message, sent, (exchange.facts.model, answer.model))
 
 
 def _usage(answer: AnswerFacts) -> tuple[Usage, UsageSource]:
