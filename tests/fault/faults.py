@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from redis import Redis
 from redis.exceptions import RedisError
-from tests.fault.installation import KEEP_SECONDS, kill, running_workers, unread_since
+from tests.fault.installation import kill, running_workers
 
 from weir.events.stream import GROUP, REQUESTS
 
@@ -107,18 +107,10 @@ async def destroy_group(installation: Installation, source: random.Random) -> No
 
 
 async def flush_redis(installation: Installation, source: random.Random) -> None:
-    """All of its data go: stream, group, accounts. It stays the same process.
-
-    The proxy has what it confirmed for as long as the journal is kept. What nobody has read for longer is
-    really gone then, and the reconciliation says so: therefore not while the readers are so far behind.
-    """
+    """All of its data go: stream, group, accounts. It stays the same process."""
 
     def flush() -> bool:
         with Redis.from_url(installation.redis.url, socket_timeout=5) as redis:
-            seconds, _ = redis.time()
-            oldest = unread_since(redis)
-            if oldest is not None and seconds - oldest > KEEP_SECONDS / 2:
-                return False
             return bool(redis.flushall())
 
     for _ in range(_TRIES):

@@ -33,8 +33,8 @@ WORKERS: Final = 2
 START_SECONDS: Final = 60.0
 QUIET_SECONDS: Final = 120.0
 DRAIN_SECONDS: Final = 5
-KEEP_SECONDS: Final = 60
-"""How long the journal keeps what Redis has confirmed."""
+KEEP_SECONDS: Final = 2
+"""How long the journal keeps what Redis has confirmed, though it is stored: shorter than any fault lasts."""
 EXCUSE_SECONDS: Final = DRAIN_SECONDS + 3.0
 """So long after a death clients may still have connections to what it has left."""
 STOP_SECONDS: Final = 60.0
@@ -268,20 +268,6 @@ def kill(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def unread_since(redis: Redis) -> float | None:
-    """When the oldest entry was written that is not stored, Unix time; None where all are."""
-    oldest: list[bytes] = []
-    after = "-"
-    for group in redis.xinfo_groups(REQUESTS):
-        if group["name"] == GROUP.encode():
-            after = f"({group['last-delivered-id'].decode()}"
-            pending: Any = redis.xpending(REQUESTS, GROUP)
-            oldest += [pending["min"]] if pending["min"] else []
-    unread: Any = redis.xrange(REQUESTS, after, count=1)
-    oldest += [unread[0][0]] if unread else []
-    return min((int(entry.partition(b"-")[0]) / 1000 for entry in oldest), default=None)
 
 
 async def running_workers(installation: Installation) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -16,7 +17,7 @@ from weir.events.accounts import Account, publish_accounts, read_accounts
 from weir.events.heartbeat import Heartbeat, VariantLoad, publish, read_all
 from weir.events.reader import client
 from weir.events.redis_url import check_redis_url
-from weir.events.stream import FIELD, REQUESTS, request_streams
+from weir.events.stream import FIELD, GROUP, REQUESTS, request_streams
 from weir.events.writer import StreamUnavailableError, StreamWriter
 
 if TYPE_CHECKING:
@@ -70,19 +71,31 @@ def acl_redis(tmp_path: Path) -> Iterator[RedisServer]:
             "keys": ["weir:*"],
             "commands": ["+xadd", "+get", "+set", "+info", "+ping", "+client|setinfo", "+select"],
         }
+        admin.acl_setuser("writer", enabled=True, passwords=["+s3cret/word"], **may)
+        may["commands"] += ["+xinfo", "+xpending"]
         admin.acl_setuser("proxy", enabled=True, passwords=["+s3cret/word"], **may)
         admin.acl_setuser(
             "reader", enabled=True, passwords=["+s3cret/word"], keys=["weir:*"], commands=["+get"]
         )
+        admin.acl_setuser("admin", enabled=True, passwords=["+s3cret/word"], keys=["*"], commands=["+@all"])
         admin.acl_setuser("default", enabled=False)
     yield server
     server.stop()
 
 
-async def test_a_user_that_may_do_what_is_needed(acl_redis: RedisServer) -> None:
-    writer = StreamWriter(f"redis://proxy:s3cret%2Fword@127.0.0.1:{acl_redis.port}/0")
+@pytest.mark.parametrize(("user", "knows"), [("proxy", True), ("writer", False)])
+async def test_a_user_that_may_do_what_is_needed(acl_redis: RedisServer, user: str, knows: bool) -> None:
+    """One that may not look at the readers only does not know what is stored."""
+    url = f"redis://{user}:s3cret%2Fword@127.0.0.1:{acl_redis.port}/0"
+    writer = StreamWriter(url)
+    before = time.monotonic()
     await writer.write([b"1", b"2"])
-    await writer.check()
+    with BlockingRedis(port=acl_redis.port, username="admin", password="s3cret/word") as admin:
+        admin.xgroup_create(REQUESTS, GROUP, id="$")
+    for _ in range(2):
+        await writer.check()
+    await writer.write([b"3"])
+    assert (writer.stored_until > before) is knows
     await writer.close()
 
 

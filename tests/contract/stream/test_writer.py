@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+import time
+from typing import TYPE_CHECKING, Any, cast
 
 import hiredis
 import pytest
@@ -11,7 +12,7 @@ from redis.asyncio import Redis
 from tests.support.redis_server import RedisServer, free_port
 
 from weir.events import writer as writing
-from weir.events.stream import FIELD, REQUESTS
+from weir.events.stream import FIELD, GROUP, REQUESTS
 from weir.events.writer import StreamUnavailableError, StreamWriter
 
 if TYPE_CHECKING:
@@ -137,6 +138,39 @@ async def test_two_proxies_see_the_same_server(writer: StreamWriter, redis_serve
     await asyncio.gather(writer.check(), other.check())
     assert writer.server == other.server != ""
     await other.close()
+
+
+async def test_what_is_stored_is_known_when_the_readers_have_acknowledged_it(
+    writer: StreamWriter, redis: Redis
+) -> None:
+    async def known_after_checks() -> bool:
+        before = time.monotonic()
+        for _ in range(2):
+            await writer.check()
+        return writer.stored_until > before
+
+    await writer.write([b"1", b"2"])
+    assert not await known_after_checks(), "nobody reads"
+    await redis.xgroup_create(REQUESTS, GROUP, id="0")
+    assert not await known_after_checks()
+    first, second = [
+        identifier for identifier, _ in cast("list[tuple[bytes, Any]]", await redis.xrange(REQUESTS))
+    ]
+    await redis.xreadgroup(GROUP, "me", {REQUESTS: ">"})
+    assert not await known_after_checks(), "read, and not stored yet"
+    await redis.xack(REQUESTS, GROUP, second)
+    assert not await known_after_checks(), "the first is not"
+    await redis.xack(REQUESTS, GROUP, first)
+    assert await known_after_checks()
+    await writer.write([b"3"])
+    await writer.check()
+    known = writer.stored_until
+    await redis.flushall()
+    await writer.write([b"4"])
+    await redis.xgroup_create(REQUESTS, GROUP, id="$")
+    for _ in range(2):
+        await writer.check()
+    assert writer.stored_until == known, "that 4 is stored says nothing about 3"
 
 
 async def test_what_was_confirmed_before_the_connection_broke_is_not_left() -> None:

@@ -20,6 +20,8 @@ from tests.support.raw_http import Connection
 from tests.support.records import Records, marker
 from tests.support.waiting import eventually
 
+from weir.events.stream import heartbeat_key
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
@@ -42,8 +44,11 @@ async def fake() -> AsyncIterator[FakeLLM]:
 
 
 @pytest.fixture
-async def proxy(fake: FakeLLM, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[Process]:
-    settings = {"WEIR_UPSTREAM_URL": fake.url, "WEIR_PROXY_WORKERS": str(WORKERS)}
+async def proxy(
+    fake: FakeLLM, redis_server: RedisServer, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Process]:
+    more: dict[str, str] = getattr(request, "param", {})
+    settings = {"WEIR_UPSTREAM_URL": fake.url, "WEIR_PROXY_WORKERS": str(WORKERS), **more}
     process = start_proxy(redis_server.url, tmp_path, settings)
     yield process
     was_running = process.running()
@@ -244,6 +249,35 @@ async def test_a_stream_outlives_its_parent_and_is_recorded_as_what_it_became(
     record = await records.of(mark, deadline=15)
     assert (record.request_id, record.outcome) == (head.header("x-weir-request-id"), "completed")
     assert await asyncio.to_thread(again.stop) == 0, again.stderr
+
+
+@pytest.mark.parametrize("proxy", [{"WEIR_JOURNAL_KEEP": "1ms", "WEIR_PROXY_ID": "p"}], indirect=True)
+async def test_what_nobody_has_stored_is_sent_again_to_a_redis_that_was_emptied(
+    proxy: Process, redis_server: RedisServer
+) -> None:
+    """However long ago it was confirmed: while no metrics API reads, the journal is all there is."""
+    marks = {marker() for _ in range(5)}
+    async with Redis.from_url(redis_server.url) as redis:
+
+        async def has_all() -> bool:
+            records = Records(redis)
+            await records.read()
+            return marks <= {event.client_request_id for event in records.events}
+
+        for mark in marks:
+            assert (await ask(proxy.url, "answer", mark)).status == 200
+        await eventually(has_all, "all are confirmed", deadline=30)
+        for pid in await workers(proxy):
+            os.kill(pid, signal.SIGKILL)  # what they wrote is complete and could be freed
+        beats: set[object] = set()
+
+        async def looked_round_often() -> bool:
+            beats.add(await redis.hget(heartbeat_key("p"), "sent_at"))
+            return len(beats) > 5
+
+        await eventually(looked_round_often, "the proxy looks after its journal every second", deadline=60)
+        await redis.flushall()
+        await eventually(has_all, "all of them come again", deadline=60)
 
 
 async def workers(proxy: Process) -> list[int]:

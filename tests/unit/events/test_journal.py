@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import sys
 from pathlib import Path
@@ -123,14 +124,14 @@ def test_only_acknowledged_and_finished_segments_are_freed(tmp_path: Path) -> No
     for number in range(20):
         journal.append(b"record number %d" % number)
     batch = reading.read(1000)
-    reading.free()
+    reading.free(math.inf)
     assert len(list(tmp_path.glob("*.segment"))) == 10
     reading.acknowledge(batch, SERVER)
-    reading.free()
+    reading.free(math.inf)
     assert [path.name for path in tmp_path.glob("*.segment")] == ["w1-00000010.segment"]
     reading.ended("w1")
     reading.read(10)
-    reading.free()
+    reading.free(math.inf)
     assert not list(tmp_path.glob("*.segment"))
 
 
@@ -142,7 +143,7 @@ def test_a_writer_that_came_and_died_while_nothing_was_read_is_not_forgotten(tmp
     journal.append(b"one")
     journal.close()
     reading.ended("w1")
-    reading.free()
+    reading.free(math.inf)
     assert reading.read(10).payloads == [b"one"]
 
 
@@ -156,12 +157,48 @@ def test_segments_are_kept_for_a_while_after_the_acknowledgement(tmp_path: Path)
     reading.acknowledge(reading.read(10), SERVER)
     reading.read(10)
     now += 59
-    assert reading.free() == []
+    assert reading.free(math.inf) == []
     assert path.exists()
     assert path.stat().st_mtime > 0, "who adopts it sees when that was"
     now += 2
-    assert reading.free() == ["w1"]
+    assert reading.free(math.inf) == ["w1"]
     assert not path.exists()
+
+
+def test_segments_are_kept_until_their_records_are_stored(tmp_path: Path) -> None:
+    """Redis may be emptied while nobody reads: then the journal is all there is."""
+    now = 1000.0
+    reading = JournalReader(tmp_path, keep_seconds=60, monotonic=lambda: now)
+    for name in ("w1", "w2"):
+        writer(tmp_path, name).append(b"one")
+        reading.adopt(name)
+        reading.acknowledge(reading.read(10), SERVER)
+        reading.read(10)
+        now += 100
+    now += 1000
+    assert reading.free(-math.inf) == []
+    assert reading.free(1000.0) == []
+    assert reading.free(1050.0) == ["w1"], "what was acknowledged before that is stored"
+    assert reading.rewind(ANOTHER)
+    assert reading.read(10).payloads == [b"one"]
+
+
+def test_many_small_segments_that_are_not_stored_are_bounded_too(tmp_path: Path) -> None:
+    """A worker that dies again and again leaves one each time."""
+    reading = JournalReader(tmp_path, keep_seconds=60)
+    for life in range(300):
+        journal = writer(tmp_path, f"b1-{life}")
+        journal.append(b"one")
+        journal.close()
+        reading.follow(f"b1-{life}")
+        reading.ended(f"b1-{life}")
+    reading.free(-math.inf)
+    assert len(list(tmp_path.glob("*.segment"))) == 300, "not those that Redis does not have"
+    for _ in range(2):
+        reading.acknowledge(reading.read(1000), SERVER)
+    reading.free(-math.inf)
+    assert len(list(tmp_path.glob("*.segment"))) == 256
+    reading.close()
 
 
 def test_near_the_bound_what_is_acknowledged_goes_before_its_time(tmp_path: Path) -> None:
@@ -172,7 +209,7 @@ def test_near_the_bound_what_is_acknowledged_goes_before_its_time(tmp_path: Path
     reading.follow("w1")
     before = sum(path.stat().st_size for path in tmp_path.glob("*.segment"))
     reading.acknowledge(reading.read(100), SERVER)
-    reading.free()
+    reading.free(math.inf)
     after = sum(path.stat().st_size for path in tmp_path.glob("*.segment"))
     assert before > 600
     assert 300 < after <= 450, "no more than is needed"
@@ -187,7 +224,7 @@ def test_at_its_bound_the_journal_drops_and_takes_records_again_when_freed(tmp_p
     reading = reader(tmp_path)
     reading.adopt("w1")
     reading.acknowledge(reading.read(1000), SERVER)
-    reading.free()
+    reading.free(math.inf)
     assert not journal.append(b"within the second it does not look again")
     now += 1.1
     assert journal.append(b"there is room again")
@@ -396,7 +433,7 @@ def test_what_is_skipped_is_freed_in_its_time(tmp_path: Path) -> None:
     batch = reading.read(10)
     assert batch.payloads == []
     reading.acknowledge(batch, SERVER)
-    assert reading.free() == ["w1"]
+    assert reading.free(math.inf) == ["w1"]
     reading.dismiss("w1")
     assert list(tmp_path.iterdir()) == []
 
@@ -406,7 +443,7 @@ def test_a_dead_writer_that_nobody_has_read_is_not_freed(tmp_path: Path) -> None
     reading.follow("w1")
     writer(tmp_path).append(b"one")
     reading.ended("w1")
-    assert reading.free() == []
+    assert reading.free(math.inf) == []
     assert reading.read(10).payloads == [b"one"]
 
 

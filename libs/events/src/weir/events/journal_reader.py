@@ -23,6 +23,8 @@ _READ_BYTES: Final = 256 << 10
 """More than one frame can be, so a full read without a whole frame in it is damage."""
 _PRESSED: Final = 0.75
 """Of its bound: from here on what is acknowledged goes before its time."""
+_MOST_SEGMENTS: Final = 256
+"""Files that are kept open, about: from here on, too."""
 
 
 class Count(NamedTuple):
@@ -118,7 +120,10 @@ class JournalReader:
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`max_bytes` is what the journal may hold; near it, acknowledged segments are freed early."""
+        """`max_bytes` is what the journal may hold; near it, acknowledged segments are freed early.
+
+        `monotonic` is the clock by which `free` is told what is stored.
+        """
         self._directory = directory
         self._keep_seconds = keep_seconds
         self._max_bytes = max_bytes
@@ -216,20 +221,24 @@ class JournalReader:
                 found = True
         return found
 
-    def free(self) -> list[str]:
-        """Delete the segments that are acknowledged whole and older than the time to keep.
+    def free(self, stored_until: float) -> list[str]:
+        """Delete the segments that are acknowledged whole, older than the time to keep, and stored.
 
+        `stored_until`: what was acknowledged before this moment of the monotonic clock is in the database.
+        Where that takes long, the oldest go all the same near the bounds, in bytes and in files.
         Returns the dead writers of whose records nothing is left; `dismiss` ends them.
         """
         pressed = self._stored_bytes() - _PRESSED * self._max_bytes
+        too_many = sum(len(writer.segments) for writer in self._writers.values()) - _MOST_SEGMENTS
         gone: list[str] = []
         for writer in list(self._writers.values()):
             self._segments(writer)
             while writer.segments and writer.segments[0].is_done:
                 segment = writer.segments[0]
-                if not self._is_old(segment) and pressed <= 0:
+                if not self._is_old(segment, stored_until) and pressed <= 0 and too_many <= 0:
                     break
                 pressed -= os.fstat(segment.fd).st_size
+                too_many -= 1
                 os.close(segment.fd)
                 segment.path.unlink(missing_ok=True)
                 writer.segments.pop(0)
@@ -304,9 +313,10 @@ class JournalReader:
                 return None
         return writer.header
 
-    def _is_old(self, segment: _Segment) -> bool:
+    def _is_old(self, segment: _Segment, stored_until: float) -> bool:
         if segment.confirmed_at is not None:
-            return self._monotonic() - segment.confirmed_at >= self._keep_seconds
+            age = self._monotonic() - segment.confirmed_at
+            return age >= self._keep_seconds and segment.confirmed_at < stored_until
         return self._now() - os.fstat(segment.fd).st_mtime >= self._keep_seconds
 
     def _stored_bytes(self) -> int:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 import uuid
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from redis.asyncio.connection import DefaultParser
@@ -23,6 +26,7 @@ from redis.exceptions import (
 )
 
 from weir.events.redis_url import connections
+from weir.events.settlement import Settlement, look
 from weir.events.stream import FIELD, request_streams, witness_key
 
 if TYPE_CHECKING:
@@ -80,8 +84,13 @@ class StreamWriter:
         self._turn = (self._turn + 1) % len(self._lines)
         await line.write(payloads)
 
+    @property
+    def stored_until(self) -> float:
+        """All that was confirmed before this moment of the monotonic clock is stored, by the last check."""
+        return min(line.settlement.until for line in self._lines)
+
     async def check(self) -> None:
-        """See whether Redis is there, and whether it is the one it was.
+        """See whether Redis is there, whether it is the one it was, and how far its readers have come.
 
         Raises:
             StreamUnavailableError: it is not there.
@@ -115,6 +124,7 @@ class _Line:
         self._parser: Any = None
         self._server = ""
         self._witness = ""
+        self.settlement = Settlement()
 
     @property
     def identity(self) -> str:
@@ -154,7 +164,7 @@ class _Line:
             async with asyncio.timeout(REPLY_TIMEOUT_SECONDS):
                 connection = await self._connected()
                 if commands is None:
-                    await self._look_at_witness(connection)
+                    await self._look_round(connection)
                     return None
                 await connection.send_packed_command(commands, check_health=False)
                 refusal: ResponseError | None = None
@@ -189,6 +199,7 @@ class _Line:
         history = _server(await self._ask(connection, "INFO", "replication"), "master_replid")
         self._server = f"{server} {history}"
         await self._look_at_witness(connection)
+        self.settlement.forget()
         return connection
 
     async def _look_at_witness(self, connection: AbstractConnection) -> None:
@@ -199,6 +210,20 @@ class _Line:
             await self._ask(connection, "SET", key, uuid.uuid4().hex, "NX")
             witness = await self._ask(connection, "GET", key)
         self._witness = cast("bytes", witness or b"").decode()
+
+    async def _look_round(self, connection: AbstractConnection) -> None:
+        """The witness comes last: if it is the same, nothing was emptied while the readers were looked at.
+
+        Where there are none yet, or they may not be asked for, nothing is known to be stored.
+        """
+        moment, known, found = time.monotonic(), self._witness, None
+        with suppress(ResponseError):
+            found = await look(partial(self._ask, connection), self._stream)
+        await self._look_at_witness(connection)
+        if self._witness != known:
+            self.settlement.forget()
+        elif found is not None:
+            self.settlement.saw(moment, *found)
 
     async def _ask(self, connection: AbstractConnection, *command: str) -> object:
         await connection.send_command(*command, check_health=False)

@@ -6,6 +6,7 @@ Its records are read here and its accounts are kept here; the shipper only carri
 from __future__ import annotations
 
 import logging
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -63,12 +64,15 @@ class Desk:
         if self._bury(writer, last):
             self.reader.ended(writer)
 
-    def look_after(self) -> None:
-        """Try again what could not be written, take over who has ended since, and free what is done with."""
+    def look_after(self, stored_until: float = math.inf) -> None:
+        """Try again what could not be written, take over who has ended since, and free what is done with.
+
+        `stored_until` as in JournalReader.free.
+        """
         for writer, last in list(self._dying.items()):
             self.ended(writer, last)
         self.adopt_left_behind()
-        for writer in self.reader.free():
+        for writer in self.reader.free(stored_until):
             if writer in self._dying:
                 continue
             try:

@@ -148,7 +148,7 @@ class Shipper:
     def _look_after_desks(self) -> None:
         """Whoever has been adopted only now may have had records confirmed by a Redis of before."""
         for desk in self.desks:
-            desk.look_after()
+            desk.look_after(self._stream.stored_until)
             if self._server:
                 desk.reader.rewind(self._server)
 
