@@ -391,6 +391,7 @@ class ClientConnection(asyncio.Protocol):
             self._known.learn(self._whole_head, message.head)
             self._whole_head = None
         if self._exchange is not None and message.head.expects_continue and not message.complete:
+            self._application.mark(self._exchange)  # before the client hears anything
             self.write(CONTINUE)
 
     def _take_turn(self) -> None:
