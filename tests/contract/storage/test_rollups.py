@@ -7,8 +7,10 @@ import pytest
 from tests.support.builders import MOMENT, make_event
 from tests.support.traffic import event as plausible
 
+from weir.events import ERROR_OUTCOMES
+from weir.metrics_api.metrics.fates import Fates
 from weir.metrics_api.metrics.histogram import Histogram
-from weir.metrics_api.metrics.measure import Cell, Distributions
+from weir.metrics_api.metrics.measure import Cell, Distributions, Sums
 from weir.metrics_api.metrics.rollup import dimensions_of, measure
 from weir.metrics_api.metrics.snapshot import Totals
 from weir.metrics_api.reports.filter import matches
@@ -79,6 +81,58 @@ async def test_segments_of_different_levels_add_up(store: Store) -> None:
     assert answer.cell.distributions.ttft.n == 0, "not asked for"
 
 
+@pytest.mark.parametrize("group_by", [(), ("model", "outcome"), ("project",)])
+async def test_what_is_taken_away_leaves_the_rest(store: Store, group_by: tuple[str, ...]) -> None:
+    """Of a group that was only in what is taken away, nothing but zeros is left."""
+    events = traffic()
+    await store.add(events)
+    question = RollupQuestion(
+        (
+            Segment("1h", FROM, FROM + 7200),
+            Segment("1m", FROM, FROM + 1320, -1),
+            Segment("5s", FROM + 7000, FROM + 7200, -1),
+        ),
+        group_by=group_by,
+        distributions=Distributions._fields,
+    )
+    answers = await store.rollups(question)
+    inside = [e for e in events if FROM + 1320 <= e.started_at / SECOND < FROM + 7000]
+    left = {answer.group: answer.cell for answer in answers if any(answer.cell.sums)}
+    assert left == expected(inside, group_by)
+    for answer in answers:
+        assert answer.group in left or not any(each.n for each in answer.cell.distributions)
+
+
+async def test_only_what_is_asked_for_is_added_up(store: Store) -> None:
+    events = traffic()
+    await store.add(events)
+    asked = ("requests", "errors", "completed_reported")
+    answers = await store.rollups(RollupQuestion((EVER["1m"],), group_by=("model",), measures=asked))
+    cells = expected(events, ("model", "outcome"))
+    for answer in answers:
+        parts = {outcome: cell.sums for (model, outcome), cell in cells.items() if model == answer.group[0]}
+        assert answer.cell.sums == Sums(requests=sum(each.requests for each in parts.values()))
+        assert answer.fates == Fates(
+            errors=sum(sums.requests for outcome, sums in parts.items() if outcome in ERROR_OUTCOMES),
+            completed_reported=parts["completed"].usage_reported,
+        )
+
+
+async def test_histograms_may_be_asked_for_alone(store: Store) -> None:
+    events = traffic()
+    await store.add(events)
+    times = Distributions._fields
+    alone = await store.rollups(
+        RollupQuestion((EVER["1m"],), group_by=("model",), slot=(FROM, 600), measures=(), distributions=times)
+    )
+    whole = await store.rollups(
+        RollupQuestion((EVER["1m"],), group_by=("model",), slot=(FROM, 600), distributions=times)
+    )
+    assert {(a.slot, a.group): a.cell.distributions for a in alone} == {
+        (a.slot, a.group): a.cell.distributions for a in whole
+    }
+
+
 async def test_slots_are_counted_from_the_origin(store: Store) -> None:
     events = [make_event(started_at=(FROM + second) * SECOND) for second in (0, 9, 10, 25, 25)]
     await store.add(events)
@@ -124,12 +178,24 @@ async def test_rows_sum_up_to_what_rollups_say(store: Store, group_by: tuple[str
     assert _by_group(rows) == _by_group(rollups)
 
 
+async def test_times_of_rows_may_be_of_completed_ones_alone(store: Store) -> None:
+    await store.add(traffic())
+    ever, times = Window(0, 1 << 42), Distributions._fields
+    rows = await store.row_sums(
+        RowQuestion(ever, 1000, group_by=("model",), distributions=times, completed_times=True)
+    )
+    rollups = await store.rollups(
+        RollupQuestion((EVER["1h"],), group_by=("model",), distributions=times, completed_times=True)
+    )
+    assert _by_group(rows) == _by_group(rollups)
+
+
 def _by_group(answers: list[RollupAnswer]) -> dict[tuple[object, ...], tuple[object, ...]]:
     """Speeds differ in their last digits: rows hold µs."""
     return {
         (answer.slot, *answer.group): (
             answer.cell.sums, answer.cell.distributions.latency, answer.cell.distributions.ttft,
-            answer.cell.distributions.tokens_per_second.n,
+            answer.cell.distributions.tokens_per_second.n, answer.fates,
         )
         for answer in answers
     }  # fmt: skip

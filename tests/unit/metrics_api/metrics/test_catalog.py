@@ -1,21 +1,37 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.builders import make_event
 
 from weir.events import Outcome, RequestEvent, UsageSource
-from weir.metrics_api.metrics.aggregate import COMPLETED_ONLY, Aggregate
+from weir.metrics_api.metrics.aggregate import Aggregate, Breakdown
 from weir.metrics_api.metrics.catalog import CATALOG
+from weir.metrics_api.metrics.fates import fates_of
+from weir.metrics_api.metrics.measure import NO_DISTRIBUTIONS, Cell, Distributions
 from weir.metrics_api.metrics.rollup import fold
+from weir.metrics_api.storage.port import MEASURES
+
+if TYPE_CHECKING:
+    from weir.metrics_api.metrics.fates import Fates
+    from weir.metrics_api.metrics.measure import Sums
+    from weir.metrics_api.metrics.metric import Metric
+
+
+def breakdown(*events: RequestEvent) -> Breakdown:
+    found = Breakdown()
+    for (_, dimensions), (sums, distributions) in fold(events).items():
+        timed = distributions if dimensions.outcome == Outcome.COMPLETED else NO_DISTRIBUTIONS
+        found.add(
+            Cell(sums, timed), fates_of(dimensions.outcome, sums),
+            dimensions.outcome, dimensions.status_code, dimensions.provider,
+        )  # fmt: skip
+    return found
 
 
 def aggregate(*events: RequestEvent) -> Aggregate:
-    found = Aggregate()
-    for (_, dimensions), cell in fold(events).items():
-        found.add(dimensions.outcome, cell, COMPLETED_ONLY, dimensions.status_code)
-    return found
+    return breakdown(*events).aggregate
 
 
 TRAFFIC = aggregate(
@@ -85,12 +101,35 @@ def test_every_metric_says_what_it_is(slug: str) -> None:
     assert not metric.description[0].islower()
 
 
+@pytest.mark.parametrize("slug", CATALOG)
+def test_a_metric_needs_no_more_than_it_says(slug: str) -> None:
+    """A question for it asks the store for nothing else."""
+    metric = CATALOG[slug]
+    known = TRAFFIC.distributions
+    asked = Aggregate(
+        TRAFFIC.sums._make(_only(TRAFFIC.sums, metric)),
+        TRAFFIC.fates._make(_only(TRAFFIC.fates, metric)),
+        Distributions(**{metric.distribution: getattr(known, metric.distribution)})
+        if metric.distribution
+        else NO_DISTRIBUTIONS,
+    )
+    assert metric.compute(asked, 10) == metric.compute(TRAFFIC, 10)
+    assert set(metric.measures) <= set(MEASURES)
+
+
+def _only(values: Sums | Fates, metric: Metric) -> list[int]:
+    return [
+        value if name in metric.measures else 0 for name, value in zip(values._fields, values, strict=True)
+    ]
+
+
 def test_absorbing_is_adding() -> None:
-    one, two = aggregate(make_event(), make_event(model=None)), aggregate(make_event())
-    both = Aggregate()
+    one, two = breakdown(make_event(), make_event(model=None)), breakdown(make_event())
+    both = Breakdown()
     both.absorb(one)
     both.absorb(two)
-    assert both.sums.requests == 3
+    assert both.aggregate.sums.requests == 3
+    assert both.aggregate.fates.completed == 3
     assert both.outcomes == {"completed": 3}
     assert both.status_classes == {"2xx": 3}
-    assert both.distributions.latency.n == 3
+    assert both.aggregate.distributions.latency.n == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +73,27 @@ async def test_the_stretch_before_is_compared_with(store: SqliteStore) -> None:
     await store.add([make_event(started_at=(NOW - i * HOUR // 2 - HOUR // 4) * 1000) for i in range(4)])
     found = await summary(store, question(HOUR), KEPT)
     assert (found["total"]["requests"], found["previous"]["requests"]) == (2, 2)
+
+
+@pytest.mark.parametrize("ago", [0, 25 * 60 * SECOND, 5 * HOUR])
+@pytest.mark.parametrize("length", [10 * 60 * SECOND, HOUR, 5 * HOUR, 17 * HOUR])
+async def test_a_summary_counts_what_is_in_its_window_and_no_other(
+    store: SqliteStore, length: int, ago: int
+) -> None:
+    """Also where it reads whole hours and takes minutes away from them again."""
+    moments = [NOW - i * 311 * SECOND - 17 for i in range(-20, 280)]
+    await store.add([make_event(started_at=at * 1000, model=f"m{i // 3}") for i, at in enumerate(moments)])
+    end = NOW - ago
+    asked = SummaryQuestion(Window(end - length, end), Filter(), "model", NOW)
+    found = await summary(store, asked, KEPT)
+    start, until = found["from"], -(-end // 5000) * 5000
+    inside = Counter(f"m{i // 3}" for i, at in enumerate(moments) if start <= at < until)
+    assert end - length - 5000 < start <= end - length
+    assert {group["key"]["model"]: group["requests"] for group in found["groups"]} == inside
+    assert {group["key"]["model"]: group["latency_ms"]["n"] for group in found["groups"]} == inside
+    assert found["total"]["requests"] == found["total"]["outcomes"]["completed"] == inside.total()
+    for group in found["groups"]:
+        assert sum(part["requests"] for part in group["strip"] if part) == group["requests"]
 
 
 async def test_groups_beyond_a_hundred_are_folded_into_one(store: SqliteStore) -> None:

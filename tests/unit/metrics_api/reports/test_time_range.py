@@ -12,6 +12,7 @@ from weir.metrics_api.reports.time_range import (
     STEPS,
     InvalidRangeError,
     ceil,
+    covered,
     finest_kept,
     floor,
     level_for,
@@ -19,10 +20,10 @@ from weir.metrics_api.reports.time_range import (
     segments,
     step_for,
 )
-from weir.metrics_api.storage.port import SECONDS, Window
+from weir.metrics_api.storage.port import SECONDS, Segment, Window
 
 if TYPE_CHECKING:
-    from weir.metrics_api.storage.port import Kept
+    from weir.metrics_api.storage.port import Kept, Level
 
 NOW = 1_700_000_003_123
 DAY = 86_400
@@ -66,41 +67,49 @@ def test_nonsense_is_refused_with_a_way_out(range_: str | None, start: str | Non
     assert any(word in str(caught.value) for word in ("write", "give", "swap", "ask"))
 
 
-@given(st.integers(60, 90 * DAY), st.integers(0, 100 * DAY))
-@example(60, 604_704)  # ends within the hour in which minutes begin to be kept
-def test_segments_cover_the_window_without_hole_or_overlap(length: int, ago: int) -> None:
+def counted(found: tuple[Segment, ...], start: int, end: int) -> None:
+    """What is taken away is taken from what was added: each moment of [start, end) counts once, no other."""
+    edges = sorted({edge for part in found for edge in (part.start, part.end)} | {start, end})
+    for moment, _ in pairwise(edges):
+        times = sum(part.sign for part in found if part.start <= moment < part.end)
+        assert times == (start <= moment < end), moment
+
+
+@given(st.integers(60, 90 * DAY), st.integers(0, 100 * DAY), st.sampled_from(["5s", "1m", "1h", "1d"]))
+@example(60, 604_704, "1d")  # ends within the hour in which minutes begin to be kept
+@example(7 * DAY, 0, "1d")
+def test_segments_add_up_to_the_window(length: int, ago: int, coarsest: Level) -> None:
     end = NOW - ago * 1000
     window = Window(end - length * 1000, end)
-    found = segments(window, NOW, KEPT)
-    assert found[0].start * 1000 <= window.start
-    assert found[-1].end * 1000 >= window.end
-    for one, following in pairwise(found):
-        assert one.end == following.start
+    found = segments(window, NOW, KEPT, coarsest)
+    start, until = covered(window, NOW, KEPT)
+    assert start * 1000 <= window.start
+    assert until * 1000 >= window.end
+    counted(found, start, until)
+    kept = finest_kept(window.start / 1000, NOW, KEPT)
     for segment in found:
         width = SECONDS[segment.level]
         assert segment.start % width == segment.end % width == 0
         assert segment.start < segment.end
         assert segment.start >= NOW / 1000 - KEPT[segment.level], "only what is still kept"
+        assert width <= max(SECONDS[coarsest], SECONDS[kept])
     assert len(found) <= 7
 
 
 @given(st.integers(60, 90 * DAY))
-def test_an_answer_split_by_time_is_made_of_buckets_that_fit_its_slices(length: int) -> None:
-    window = Window(NOW - length * 1000, NOW)
-    widest = level_for(max(5, length / 30))
-    kept = finest_kept(window.start / 1000, NOW, KEPT)
-    found = segments(window, NOW, KEPT, widest)
-    assert max(SECONDS[part.level] for part in found) <= max(SECONDS[widest], SECONDS[kept])
-    assert found[0].start * 1000 <= window.start
-    assert found[-1].end * 1000 >= window.end
+def test_of_what_has_just_begun_the_whole_is_read(length: int) -> None:
+    """A window that ends now has no fine buckets at its end, but those that are yet to come."""
+    found = segments(Window(NOW - length * 1000, NOW), NOW, KEPT)
+    read = sum(max(0, min(part.end, NOW / 1000) - part.start) / SECONDS[part.level] for part in found)
+    assert read <= 90 + 2 + 12 + 30 + 6 + 1
 
 
 @given(st.integers(60, DAY - 10))
 def test_recent_windows_are_exact_to_five_seconds(length: int) -> None:
     window = Window(NOW - length * 1000, NOW)
-    found = segments(window, NOW, KEPT)
-    assert window.start - found[0].start * 1000 < 5000
-    assert found[-1].end * 1000 - window.end < 5000
+    start, end = covered(window, NOW, KEPT)
+    assert window.start - start * 1000 < 5000
+    assert end * 1000 - window.end < 5000
 
 
 @given(st.integers(60, 90 * DAY))

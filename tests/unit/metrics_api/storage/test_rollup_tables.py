@@ -14,7 +14,7 @@ def tables(question: RollupQuestion) -> list[tuple[str, int, int]]:
     """The parts of a question in hours."""
     return [
         (table.removeprefix("rollup_"), (first >> BUCKET_BITS) // HOUR, (end >> BUCKET_BITS) // HOUR)
-        for table, first, end in parts(question)
+        for table, first, end, _ in parts(question)
     ]
 
 
@@ -43,3 +43,10 @@ def test_a_question_reads_the_smallest_tables_that_know_the_answer(
     question: RollupQuestion, found: list[tuple[str, int, int]]
 ) -> None:
     assert tables(question) == found
+
+
+def test_what_is_taken_away_is_taken_from_the_same_tables() -> None:
+    question = RollupQuestion((Segment("1d", 0, DAY), Segment("1h", 4 * HOUR, DAY).taken_away()))
+    assert [(part.table, part.sign) for part in parts(question)] == [
+        ("rollup_1d_brief", 1), ("rollup_1h_brief", -1), ("rollup_6h_brief", -1),
+    ]  # fmt: skip

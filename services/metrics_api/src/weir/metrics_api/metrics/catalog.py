@@ -37,7 +37,7 @@ def _requests(aggregate: Aggregate, _seconds: float) -> Value:
 
 
 def _errors(aggregate: Aggregate, _seconds: float) -> Value:
-    return aggregate.errors
+    return aggregate.fates.errors
 
 
 def _rate(aggregate: Aggregate, seconds: float) -> Value:
@@ -45,11 +45,11 @@ def _rate(aggregate: Aggregate, seconds: float) -> Value:
 
 
 def _error_rate(aggregate: Aggregate, _seconds: float) -> Value:
-    return percent(aggregate.errors, aggregate.sums.requests)
+    return percent(aggregate.fates.errors, aggregate.sums.requests)
 
 
 def _coverage(aggregate: Aggregate, _seconds: float) -> Value:
-    return percent(aggregate.completed.usage_reported, aggregate.completed.requests)
+    return percent(aggregate.fates.completed_reported, aggregate.fates.completed)
 
 
 def _tokens(measure: str, aggregate: Aggregate, _seconds: float) -> Value:
@@ -69,37 +69,62 @@ def _count(distribution: str, aggregate: Aggregate, _seconds: float) -> Value:
     return count(aggregate, distribution)
 
 
+def _known(measure: str) -> tuple[str, ...]:
+    """What `known` looks at."""
+    return "requests", measure, f"{measure}_n"
+
+
 def _entries() -> Iterator[Metric]:
-    yield Metric("requests", "Requests", "requests", "Accepted requests, whatever became of them", _requests)
+    yield Metric(
+        "requests",
+        "Requests",
+        "requests",
+        "Accepted requests, whatever became of them",
+        _requests,
+        ("requests",),
+    )
     yield Metric(
         "errors",
         "Errors",
         "requests",
         "Requests that ended as upstream_error, timeout, truncated or internal_error",
         _errors,
+        ("errors",),
     )
-    yield Metric("req_rate", "Request rate", "requests/s", "Accepted requests per second", _rate)
-    yield Metric("error_rate_pct", "Error rate", "%", "Errors as a share of all requests", _error_rate)
+    yield Metric(
+        "req_rate", "Request rate", "requests/s", "Accepted requests per second", _rate, ("requests",)
+    )
+    yield Metric(
+        "error_rate_pct",
+        "Error rate",
+        "%",
+        "Errors as a share of all requests",
+        _error_rate,
+        ("requests", "errors"),
+    )
     for slug, measure, title, description in _TOKENS:
-        yield Metric(slug, title, "tokens", description, partial(_tokens, measure))
+        yield Metric(slug, title, "tokens", description, partial(_tokens, measure), _known(measure))
     for slug, measure, title in (
         ("token_rate_in", "prompt_tokens", "Input token rate"),
         ("token_rate_out", "completion_tokens", "Output token rate"),
     ):
         description = f"{title.removesuffix(' rate')}s per second of the period"
-        yield Metric(slug, title, "tokens/s", description, partial(_token_rate, measure))
+        yield Metric(slug, title, "tokens/s", description, partial(_token_rate, measure), _known(measure))
     for slug, title, unit, description in _DISTRIBUTIONS:
         for name, q, share in _PERCENTILES:
             text = f"{share} of the completed requests {description}"
-            yield Metric(f"{slug}_{name}", f"{title} {name}", unit, text, partial(_quantile, slug, q), slug)
+            yield Metric(
+                f"{slug}_{name}", f"{title} {name}", unit, text, partial(_quantile, slug, q), (), slug
+            )
         text = f"Completed requests of which the {title} is known"
-        yield Metric(f"{slug}_n", f"{title} count", "requests", text, partial(_count, slug), slug)
+        yield Metric(f"{slug}_n", f"{title} count", "requests", text, partial(_count, slug), (), slug)
     yield Metric(
         "usage_coverage_pct",
         "Usage coverage",
         "%",
         "Share of the completed requests whose token counts the upstream reported",
         _coverage,
+        ("completed", "completed_reported"),
     )
 
 

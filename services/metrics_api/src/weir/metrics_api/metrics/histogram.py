@@ -61,10 +61,11 @@ def middle_of(index: int) -> float:
 class Histogram:
     """Immutable counts by bin; bins without values are not held."""
 
-    __slots__ = ("_stored",)
+    __slots__ = ("_cumulated", "_stored")
 
     def __init__(self, bins: Mapping[int, int] | None = None, *, stored: bytes = b"") -> None:
         self._stored = _of_counts(bins) if bins else stored
+        self._cumulated: tuple[int, list[int]] | None = None
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Self:
@@ -108,19 +109,33 @@ class Histogram:
         """As `quantile`, for several shares at once."""
         if not self._stored:
             return [None] * len(shares)
-        n = self.n
+        n = count_of(self._stored)
         ranks = [max(1, -int(-q * n // 1)) for q in shares]
         if not self._stored[0]:
             listed = _listed(self._stored)
             return [middle_of(listed[rank - 1]) for rank in ranks]
-        first, counts = _counts(self._stored)
-        cumulated = list(accumulate(counts))
+        if self._cumulated is None:
+            first, counts = _counts(self._stored)
+            self._cumulated = first, list(accumulate(counts))
+        first, cumulated = self._cumulated
         return [middle_of(first + bisect_left(cumulated, rank)) for rank in ranks]
 
     def __add__(self, other: Histogram) -> Histogram:
         if not self._stored or not other._stored:
             return self if self._stored else other
         return Histogram.from_bytes(merge_two(self._stored, other._stored))
+
+    def without(self, other: Histogram) -> Histogram:
+        """What is left when another one, which is part of it, is taken away."""
+        if not self._stored or not other._stored:
+            return self
+        first, found = _counts(self._stored)
+        start, taken = _counts(other._stored)
+        counts = [*found]
+        for place, count in enumerate(taken, start - first):
+            if count and 0 <= place < len(counts):
+                counts[place] = max(0, counts[place] - count)
+        return Histogram.from_bytes(_of_row(first, counts))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Histogram) and self._stored == other._stored
@@ -191,6 +206,19 @@ def _of_counts(bins: Mapping[int, int]) -> bytes:
     for index, count in bins.items():
         counts[index - first] = count
     return _of_lanes(first, counts.tobytes(), 8, total)
+
+
+def _of_row(first: int, counts: list[int]) -> bytes:
+    """The stored form of counts from a bin on; those at both ends may be 0."""
+    while counts and not counts[-1]:
+        counts.pop()
+    if not counts:
+        return b""
+    start = next(place for place, count in enumerate(counts) if count)
+    first, counts, total = first + start, counts[start:], sum(counts)
+    if _is_few(total, len(counts)):
+        return _of_sorted([index for index, count in enumerate(counts, first) for _ in range(count)])
+    return _of_lanes(first, array("Q", counts).tobytes(), 8, total)
 
 
 def _of_lanes(first: int, lanes: bytes, width: int, total: int) -> bytes:

@@ -25,6 +25,8 @@ class Metric:
     unit: Unit
     description: str
     compute: Callable[[Aggregate, float], Value]
+    measures: tuple[str, ...] = ()
+    """The sums and fates it needs."""
     distribution: str | None = None
     """The histogram it needs."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from weir.metrics_api.metrics.aggregate import COMPLETED_ONLY, Aggregate
+from weir.metrics_api.metrics.aggregate import NOTHING, Aggregate
 from weir.metrics_api.reports.source import source_for
 from weir.metrics_api.reports.time_range import ceil, finest_kept, floor, level_for, step_for
 
@@ -22,6 +22,9 @@ ALL: Final = "all"
 OTHER: Final = "other"
 INGEST_LAG_MS: Final = 1000
 """Records of a bucket may still be on their way for so long after its end."""
+Group = str | None
+Course = dict[int, Aggregate]
+"""By point; where nothing happened there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +48,14 @@ async def series(store: Store, question: SeriesQuestion, retention: Mapping[Kept
     step = step_for(window, finest_kept(window.start / 1000, question.now_ms, retention), question.step_ms)
     origin = floor(window.start / 1000, step)
     points = (ceil(window.end / 1000, step) - origin) // step
-    kept = {metric.distribution for metric in question.metrics if metric.distribution}
     sums = await source.sums(
         window,
-        ("outcome", *((by,) if by else ())),
+        (by,) if by else (),
         slots=(origin, step),
-        distributions=tuple(kept),
+        measures=_measures(question),
+        distributions=tuple({metric.distribution for metric in question.metrics if metric.distribution}),
         level=level_for(step),
-        completed_times=_timed(question) is not None,
+        completed_times=by != "outcome" and not question.wanted.outcome,
     )
     groups = _largest(_by_group(sums, question, points))
     return {
@@ -62,44 +65,44 @@ async def series(store: Store, question: SeriesQuestion, retention: Mapping[Kept
         "complete": sums.complete,
         "complete_until": min(window.end, question.now_ms - INGEST_LAG_MS),
         "series": {
-            metric.slug: {name: _values(metric, course, step) for name, course in groups.items()}
+            metric.slug: {name: _values(metric, course, points, step) for name, course in groups.items()}
             for metric in question.metrics
         },
     }
 
 
-def _timed(question: SeriesQuestion) -> frozenset[str] | None:
-    """The outcomes whose times count; None for all."""
-    return None if question.wanted.outcome or question.by == "outcome" else COMPLETED_ONLY
+def _measures(question: SeriesQuestion) -> tuple[str, ...]:
+    """What the metrics need, and what tells which groups are largest."""
+    wanted = {measure for metric in question.metrics for measure in metric.measures}
+    if question.by:
+        wanted.add("requests")
+    return tuple(sorted(wanted))
 
 
-def _by_group(sums: Sums, question: SeriesQuestion, points: int) -> dict[str | None, dict[int, Aggregate]]:
+def _by_group(sums: Sums, question: SeriesQuestion, points: int) -> dict[Group, Course]:
     """Aggregates by group and point; without grouping the one group is there even when it is empty."""
-    timed = _timed(question)
-    found: dict[str | None, dict[int, Aggregate]] = {} if question.by else {ALL: {}}
-    for answer in sums.answers:
-        outcome, *rest = answer.group
-        group = None if rest and rest[0] is None else str(rest[0]) if rest else ALL
-        if 0 <= answer.slot < points:
-            aggregate = found.setdefault(group, {}).setdefault(answer.slot, Aggregate())
-            aggregate.add(str(outcome), answer.cell, timed)
-    for course in found.values():
-        for point in range(points):
-            course.setdefault(point, Aggregate())
+    found: dict[Group, Course] = {} if question.by else {ALL: {}}
+    for slot, group, cell, fates in sums.answers:
+        name = group[0] if group else ALL
+        if 0 <= slot < points:
+            found.setdefault(None if name is None else str(name), {})[slot] = Aggregate(
+                cell.sums, fates, cell.distributions
+            )
     return found
 
 
-def _largest(groups: dict[str | None, dict[int, Aggregate]]) -> dict[str, dict[int, Aggregate]]:
+def _largest(groups: dict[Group, Course]) -> dict[str, Course]:
     """The groups with the most requests, the rest summed up as OTHER."""
     sizes = {group: sum(part.sums.requests for part in course.values()) for group, course in groups.items()}
     ordered = sorted(groups, key=lambda group: (-sizes[group], str(group)))
     found = {_label(group): groups[group] for group in ordered[:MOST_GROUPS]}
     rest = ordered[MOST_GROUPS:]
     if rest:
-        other = found[OTHER] = {point: Aggregate() for point in groups[rest[0]]}
+        other: Course = {}
+        found[OTHER] = other
         for group in rest:
             for point, aggregate in groups[group].items():
-                other[point].absorb(aggregate)
+                other.setdefault(point, Aggregate()).absorb(aggregate)
     return found
 
 
@@ -108,5 +111,9 @@ def _label(group: str | None) -> str:
     return "" if group is None else group
 
 
-def _values(metric: Metric, course: dict[int, Aggregate], step: int) -> list[Value]:
-    return [metric.compute(course[point], step) for point in range(len(course))]
+def _values(metric: Metric, course: Course, points: int, step: int) -> list[Value]:
+    compute = metric.compute
+    values = [compute(NOTHING, step)] * points
+    for point, aggregate in course.items():
+        values[point] = compute(aggregate, step)
+    return values

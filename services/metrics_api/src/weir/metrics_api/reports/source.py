@@ -5,8 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from weir.metrics_api.reports.time_range import ceil, floor, segments
-from weir.metrics_api.storage.port import SECONDS, RollupAnswer, RollupQuestion, RowQuestion, Segment
+from weir.metrics_api.reports.time_range import ceil, covered, floor, segments
+from weir.metrics_api.storage.port import (
+    MEASURES,
+    SECONDS,
+    RollupAnswer,
+    RollupQuestion,
+    RowQuestion,
+    Segment,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,11 +46,14 @@ class Source(Protocol):
         group_by: Sequence[str],
         *,
         slots: Slots | None = None,
+        measures: Sequence[str] = MEASURES,
         distributions: Sequence[str] = (),
         level: Level | None = None,
         coarsest: Level = "1d",
         completed_times: bool = False,
-    ) -> Sums: ...
+    ) -> Sums:
+        """`measures` and `completed_times` as in RollupQuestion."""
+        ...
 
 
 def source_for(
@@ -68,6 +78,7 @@ class RollupSource:
         group_by: Sequence[str],
         *,
         slots: Slots | None = None,
+        measures: Sequence[str] = MEASURES,
         distributions: Sequence[str] = (),
         level: Level | None = None,
         coarsest: Level = "1d",
@@ -81,12 +92,17 @@ class RollupSource:
                 self.wanted,
                 tuple(group_by),
                 slots,
+                tuple(measures),
                 tuple(distributions),
                 completed_times=completed_times,
             )
         )
         coarsest = max(parts, key=lambda part: SECONDS[part.level]).level
-        return Sums(answers, f"rollup_{coarsest}", complete=True, start=parts[0].start * 1000)
+        if level is None:
+            start, _ = covered(window, self.now_ms, self.retention)
+        else:
+            start = parts[0].start
+        return Sums(answers, f"rollup_{coarsest}", complete=True, start=start * 1000)
 
     def _segments(self, window: Window, level: Level | None, coarsest: Level) -> tuple[Segment, ...]:
         if level is None:
@@ -108,12 +124,21 @@ class RowSource:
         group_by: Sequence[str],
         *,
         slots: Slots | None = None,
+        measures: Sequence[str] = MEASURES,  # noqa: ARG002 - all are at hand once a row is read
         distributions: Sequence[str] = (),
         level: Level | None = None,  # noqa: ARG002 - rows have no buckets
         coarsest: Level = "1d",  # noqa: ARG002 - rows have no buckets
-        completed_times: bool = False,  # noqa: ARG002 - rows are bounded anyway
+        completed_times: bool = False,
     ) -> Sums:
-        question = RowQuestion(window, MOST_ROWS, self.wanted, tuple(group_by), slots, tuple(distributions))
+        question = RowQuestion(
+            window,
+            MOST_ROWS,
+            self.wanted,
+            tuple(group_by),
+            slots,
+            tuple(distributions),
+            completed_times=completed_times,
+        )
         answers = await self.store.row_sums(question)
         rows = sum(answer.cell.sums.requests for answer in answers)
         complete = rows < MOST_ROWS and window.start >= self.kept_from

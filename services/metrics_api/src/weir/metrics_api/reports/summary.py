@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from weir.metrics_api.metrics.aggregate import COMPLETED_ONLY, Aggregate
+from weir.metrics_api.metrics.aggregate import Aggregate, Breakdown
 from weir.metrics_api.metrics.measure import Distributions
 from weir.metrics_api.reports.source import source_for
 from weir.metrics_api.reports.time_range import level_for
@@ -26,6 +26,7 @@ MOST_GROUPS: Final = 100
 SLICES: Final = 30
 _TIMES: Final = Distributions._fields
 Group = str | int | None
+Strip = list[Aggregate | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +43,23 @@ async def summary(store: Store, question: SummaryQuestion, retention: Mapping[Ke
     source = source_for(store, question.wanted, by, question.now_ms, retention)
     length = window.end - window.start
     before = Window(max(0, window.start - length), window.start)
+    completed_times = by != "outcome" and not question.wanted.outcome
     now, then, strips, last = await asyncio.gather(
-        source.sums(
-            window, _group_by(by), distributions=_TIMES, completed_times=_timed(question) is not None
-        ),
-        source.sums(
-            before, _group_by(None), distributions=_TIMES, completed_times=_timed(question) is not None
-        ),
+        source.sums(window, _group_by(by), distributions=_TIMES, completed_times=completed_times),
+        source.sums(before, _group_by(None), distributions=_TIMES, completed_times=completed_times),
         _strips(source, question),
         store.last_request_at(question.wanted),
     )
-    groups = _by_group(now, question)
-    total = Aggregate()
-    for aggregate in groups.values():
-        total.absorb(aggregate)
+    groups = _by_group(now)
+    total = _total(groups)
     return {
         "from": now.start,
         "to": window.end,
         "source": now.source,
         "complete": now.complete and then.complete,
         "total": totals(total, window.seconds),
-        "previous": totals(_total(then, question), window.seconds),
-        "groups": _groups(groups, strips, question, total.sums.requests) if by else [],
+        "previous": totals(_total(_by_group(then)), window.seconds),
+        "groups": _groups(groups, strips, question, total.aggregate.sums.requests) if by else [],
         "last_request_at": last,
     }
 
@@ -73,55 +69,56 @@ def _group_by(by: str | None) -> tuple[str, ...]:
     return ("outcome", "status_code", "provider", *((by,) if by else ()))
 
 
-def _timed(question: SummaryQuestion) -> frozenset[str] | None:
-    """The outcomes whose times count; None for all."""
-    return None if question.wanted.outcome or question.by == "outcome" else COMPLETED_ONLY
-
-
-def _by_group(sums: Sums, question: SummaryQuestion) -> dict[Group, Aggregate]:
-    timed = _timed(question)
-    found: dict[Group, Aggregate] = {}
-    for answer in sums.answers:
-        outcome, status_code, provider, *rest = answer.group
-        aggregate = found.setdefault(rest[0] if rest else None, Aggregate())
-        aggregate.add(str(outcome), answer.cell, timed, None if status_code is None else int(status_code))
-        aggregate.providers.add(None if provider is None else str(provider))
+def _by_group(sums: Sums) -> dict[Group, Breakdown]:
+    found: dict[Group, Breakdown] = {}
+    for _, (outcome, status_code, provider, *rest), cell, fates in sums.answers:
+        if not cell.sums.requests:
+            continue  # they were in a wider bucket that was read, but not in the window
+        found.setdefault(rest[0] if rest else None, Breakdown()).add(
+            cell,
+            fates,
+            str(outcome),
+            None if status_code is None else int(status_code),
+            None if provider is None else str(provider),
+        )
     return found
 
 
-def _total(sums: Sums, question: SummaryQuestion) -> Aggregate:
-    total = Aggregate()
-    for aggregate in _by_group(sums, question).values():
-        total.absorb(aggregate)
+def _total(groups: dict[Group, Breakdown]) -> Breakdown:
+    total = Breakdown()
+    for group in groups.values():
+        total.absorb(group)
     return total
 
 
-async def _strips(source: Source, question: SummaryQuestion) -> dict[Group, list[Aggregate | None]]:
+async def _strips(source: Source, question: SummaryQuestion) -> dict[Group, Strip]:
     """The course of each group in SLICES equal slices."""
     if question.by is None:
         return {}
     origin, width = question.window.start / 1000, question.window.seconds / SLICES
     sums = await source.sums(
-        question.window, ("outcome", question.by), slots=(origin, width), coarsest=level_for(width)
+        question.window,
+        (question.by,),
+        slots=(origin, width),
+        measures=("requests", "errors"),
+        coarsest=level_for(width),
     )
-    found: dict[Group, list[Aggregate | None]] = {}
-    for answer in sums.answers:
-        outcome, group = answer.group
+    found: dict[Group, Strip] = {}
+    for slot, (group,), cell, fates in sums.answers:
         strip = found.setdefault(group, [None] * SLICES)
-        place = min(max(answer.slot, 0), SLICES - 1)
-        aggregate = strip[place] or Aggregate()
-        aggregate.add(str(outcome), answer.cell, COMPLETED_ONLY)
-        strip[place] = aggregate
+        place = min(max(slot, 0), SLICES - 1)
+        aggregate = strip[place] = strip[place] or Aggregate()
+        aggregate.add(cell, fates)
     return found
 
 
 def _groups(
-    groups: dict[Group, Aggregate],
-    strips: dict[Group, list[Aggregate | None]],
+    groups: dict[Group, Breakdown],
+    strips: dict[Group, Strip],
     question: SummaryQuestion,
     requests: int,
 ) -> list[dict[str, Any]]:
-    ordered = sorted(groups, key=lambda group: (-groups[group].sums.requests, str(group)))
+    ordered = sorted(groups, key=lambda group: (-groups[group].aggregate.sums.requests, str(group)))
     shown, rest = ordered[:MOST_GROUPS], ordered[MOST_GROUPS:]
     name = str(question.by)
     found = [
@@ -129,29 +126,31 @@ def _groups(
         for group in shown
     ]
     if rest:
-        aggregate, strip = Aggregate(), list[Aggregate | None]([None] * SLICES)
+        breakdown, strip = Breakdown(), Strip([None] * SLICES)
         for group in rest:
-            aggregate.absorb(groups[group])
+            breakdown.absorb(groups[group])
             strip = [_sum(one, other) for one, other in zip(strip, strips.get(group, strip), strict=True)]
-        found.append(_group({name: None, "other": True}, aggregate, strip, question, requests))
+        found.append(_group({name: None, "other": True}, breakdown, strip, question, requests))
     return found
 
 
 def _group(
     key: dict[str, Any],
-    aggregate: Aggregate,
-    strip: list[Aggregate | None],
+    breakdown: Breakdown,
+    strip: Strip,
     question: SummaryQuestion,
     requests: int,
 ) -> dict[str, Any]:
-    providers = aggregate.providers
+    providers = breakdown.providers
     return {
         "key": key,
         "provider": next(iter(providers)) if len(providers) == 1 else None,
-        **totals(aggregate, question.window.seconds),
-        "share_pct": 100 * aggregate.sums.requests / requests if requests else 0,
+        **totals(breakdown, question.window.seconds),
+        "share_pct": 100 * breakdown.aggregate.sums.requests / requests if requests else 0,
         "strip": [
-            None if part is None else {"requests": part.sums.requests, "errors": part.errors}
+            {"requests": part.sums.requests, "errors": part.fates.errors}
+            if part and part.sums.requests
+            else None
             for part in strip
         ],
     }

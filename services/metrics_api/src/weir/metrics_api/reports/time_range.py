@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from weir.metrics_api.storage.port import SECONDS, Level, Segment, Window
 from weir.servicekit.values import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from weir.metrics_api.storage.port import Kept
 
@@ -77,19 +77,26 @@ def segments(
 ) -> tuple[Segment, ...]:
     """The fewest buckets that cover the window: days inside, hours, minutes and 5 s at its edges.
 
+    An edge is made of finer buckets inside it, or of a whole bucket less the finer ones outside: of an hour
+    that has just begun there are no others yet. So a window that ends now costs nothing at its end.
+
     `coarsest`: no wider buckets than these, for answers that are split by time.
 
     Where fine buckets are no longer kept, an edge is widened to the coarser bucket around it.
     """
-    found: list[Segment] = []
-    start, end = window.start / 1000, window.end / 1000
-    kept = finest_kept(start, now_ms, retention)
-    widest = max(SECONDS[coarsest], SECONDS[kept])
+    start, end = covered(window, now_ms, retention)
+    widest = max(SECONDS[coarsest], SECONDS[finest_kept(window.start / 1000, now_ms, retention)])
     levels: tuple[Level, ...] = tuple(level for level in _COARSEST_FIRST if SECONDS[level] <= widest)
-    first = SECONDS[kept]
-    last = SECONDS[_finest_at_end(end, now_ms, retention)]
-    _cover(floor(start, first), ceil(end, last), levels, found)
-    return tuple(found)
+    kept_from: dict[Level, float] = {level: now_ms / 1000 - retention[level] for level in levels}
+    return tuple(_cover(start, end, levels, _Kept(kept_from, now_ms / 1000)))
+
+
+def covered(window: Window, now_ms: int, retention: Mapping[Kept, float]) -> tuple[int, int]:
+    """From where to where (s) the finest buckets reach that are kept around the window's edges."""
+    start, end = window.start / 1000, window.end / 1000
+    first = finest_kept(start, now_ms, retention)
+    last = _finest_at_end(end, now_ms, retention)
+    return floor(start, SECONDS[first]), ceil(end, SECONDS[last])
 
 
 def floor(moment: float, width: int) -> int:
@@ -118,22 +125,53 @@ def _finest_at_end(moment: float, now_ms: int, retention: Mapping[Kept, float]) 
     return "1h"
 
 
-def _cover(start: int, end: int, levels: tuple[Level, ...], found: list[Segment]) -> None:
-    """Cover [start, end) with whole buckets of the first level and finer ones around them."""
+class _Kept(NamedTuple):
+    """Since when (s) each level has all its buckets, and when they end: now."""
+
+    since: Mapping[Level, float]
+    now: float
+
+    def has(self, found: Sequence[Segment]) -> bool:
+        return all(part.start >= self.since[part.level] for part in found)
+
+    def cost(self, found: Sequence[Segment]) -> float:
+        """How many buckets are read."""
+        return sum(max(0.0, min(part.end, self.now) - part.start) / SECONDS[part.level] for part in found)
+
+
+def _cover(start: int, end: int, levels: tuple[Level, ...], kept: _Kept) -> list[Segment]:
+    """Buckets of the first level, and finer ones at both edges, that add up to [start, end)."""
     if start >= end:
-        return
+        return []
     level, finer = levels[0], levels[1:]
     width = SECONDS[level]
-    first, last = ceil(start, width), floor(end, width)
+    if not finer:
+        return [Segment(level, floor(start, width), ceil(end, width))]
+    inner, outer = ceil(start, width), floor(start, width)
+    first, at_start = _edge(_cover(start, inner, finer, kept), inner, (outer, start), outer, finer, kept)
+    inner, outer = floor(end, width), ceil(end, width)
+    last, at_end = _edge(_cover(inner, end, finer, kept), inner, (end, outer), outer, finer, kept)
     if first >= last:
-        if finer:
-            _cover(start, end, finer, found)
-        else:
-            found.append(Segment(level, floor(start, width), ceil(end, width)))
-        return
-    _cover(start, first, finer, found)
-    found.append(Segment(level, first, last))
-    _cover(last, end, finer, found)
+        return _cover(start, end, finer, kept)
+    return [*at_start, Segment(level, first, last), *at_end]
+
+
+def _edge(
+    inside: list[Segment],
+    inner: int,
+    beyond: tuple[int, int],
+    outer: int,
+    finer: tuple[Level, ...],
+    kept: _Kept,
+) -> tuple[int, list[Segment]]:
+    """Where whole buckets end: `inner` with what is `inside`, or `outer` less what is `beyond`.
+
+    The second, if that is fewer to read.
+    """
+    outside = _cover(*beyond, finer, kept)
+    if inner != outer and kept.has(outside) and kept.cost(outside) + 1 < kept.cost(inside):
+        return outer, [part.taken_away() for part in outside]
+    return inner, inside
 
 
 def step_for(window: Window, finest: Level, wanted_ms: int | None = None) -> int:

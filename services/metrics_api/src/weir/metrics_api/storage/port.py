@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
+from weir.metrics_api.metrics.fates import NO_FATES, Fates
+from weir.metrics_api.metrics.measure import Sums
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -21,6 +24,8 @@ Kept = Literal["requests", "5s", "1m", "1h", "1d"]
 """What is kept for a while: single requests, and each level of roll-ups."""
 SECONDS: Final[dict[Level, int]] = {"5s": 5, "1m": 60, "1h": 3600, "1d": 86400}
 SnapshotLevel = Literal["5s", "1m"]
+MEASURES: Final[tuple[str, ...]] = (*Sums._fields, *Fates._fields)
+"""What can be added up."""
 
 
 class StorageError(Exception):
@@ -98,6 +103,12 @@ class Segment:
     level: Level
     start: int
     end: int
+    sign: Literal[1, -1] = 1
+    """-1: they are in wider buckets that are asked for, and are to be taken away from them."""
+
+    def taken_away(self) -> Segment:
+        """What is added is taken away, and the reverse."""
+        return Segment(self.level, self.start, self.end, -1 if self.sign == 1 else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,8 @@ class RollupQuestion:
     """Names of dimensions."""
     slot: tuple[float, float] | None = None
     """(origin, width) in seconds: the slot of a bucket is how many widths it starts after the origin."""
+    measures: tuple[str, ...] = MEASURES
+    """Which of MEASURES to add up; the others come back as 0. None: only groups that have distributions."""
     distributions: tuple[str, ...] = ()
     """Which histograms to merge; the others come back empty."""
     completed_times: bool = False
@@ -127,6 +140,8 @@ class RowQuestion:
     """Names of dimensions, or `user`."""
     slot: tuple[float, float] | None = None
     distributions: tuple[str, ...] = ()
+    completed_times: bool = False
+    """As in RollupQuestion."""
 
 
 class RollupAnswer(NamedTuple):
@@ -135,6 +150,7 @@ class RollupAnswer(NamedTuple):
     slot: int
     group: tuple[str | int | None, ...]
     cell: Cell
+    fates: Fates = NO_FATES
 
 
 class StoredSnapshot(NamedTuple):

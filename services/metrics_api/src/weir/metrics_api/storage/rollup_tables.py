@@ -33,11 +33,12 @@ _FULL_FIELDS: Final = ("project", "api_key_id", "upstream")
 
 
 class Part(NamedTuple):
-    """Rows of one table: those with an id from `first` up to `end`."""
+    """Rows of one table: those with an id from `first` up to `end`; `sign` as that of a Segment."""
 
     table: str
     first: int
     end: int
+    sign: int = 1
 
 
 def tables_of(level: Level) -> tuple[str, ...]:
@@ -60,9 +61,9 @@ def parts(question: RollupQuestion) -> list[Part]:
 def _parts(segment: Segment, slot: tuple[float, float] | None, *, brief: bool) -> Iterator[Part]:
     level, start, end = segment.level, segment.start, segment.end
     if not brief or level not in BRIEF_SECONDS:
-        yield _part(f"rollup_{level}", start, end)
+        yield _part(f"rollup_{level}", start, end, segment)
     elif level != "1h" or not _holds_wide_buckets(slot):
-        yield _part(f"rollup_{level}_brief", start, end)
+        yield _part(f"rollup_{level}_brief", start, end, segment)
     else:
         first, last = -(-start // _WIDE) * _WIDE, end // _WIDE * _WIDE
         if first >= last:
@@ -73,7 +74,7 @@ def _parts(segment: Segment, slot: tuple[float, float] | None, *, brief: bool) -
             ("rollup_1h_brief", last, end),
         ):
             if begin < until:
-                yield _part(table, begin, until)
+                yield _part(table, begin, until, segment)
 
 
 def _holds_wide_buckets(slot: tuple[float, float] | None) -> bool:
@@ -81,5 +82,5 @@ def _holds_wide_buckets(slot: tuple[float, float] | None) -> bool:
     return slot is None or (slot[0] % _WIDE == 0 and slot[1] % _WIDE == 0)
 
 
-def _part(table: str, start: int, end: int) -> Part:
-    return Part(table, start << BUCKET_BITS, end << BUCKET_BITS)
+def _part(table: str, start: int, end: int, of: Segment) -> Part:
+    return Part(table, start << BUCKET_BITS, end << BUCKET_BITS, of.sign)

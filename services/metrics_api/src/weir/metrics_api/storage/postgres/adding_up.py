@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from weir.metrics_api.metrics.dimension import PRODUCTION
+from weir.metrics_api.metrics.fates import Fates
 from weir.metrics_api.metrics.histogram import Histogram
 from weir.metrics_api.metrics.measure import Cell, Distributions, Sums
 from weir.metrics_api.metrics.snapshot import Totals
-from weir.metrics_api.storage import filtering, rollup_sql
+from weir.metrics_api.storage import fates_sql, filtering, rollup_sql
 from weir.metrics_api.storage.batch_sums import percentiles
 from weir.metrics_api.storage.port import RollupAnswer, Snapshots, StoredSnapshot
 from weir.metrics_api.storage.position import first_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from weir.metrics_api.storage.postgres.driver import Connection, Record
 
 _SUMS: Final = len(Sums._fields)
+_FATES: Final = len(Fates._fields)
 _PLAIN_GROUPS: Final = {
     "outcome": "r.outcome",
     "status_code": "r.status_code",
@@ -56,13 +58,10 @@ async def rollups(connection: Connection, question: RollupQuestion) -> list[Roll
         return []
     slot, slot_values = _slot(question.slot, "r.bucket")
     sums, distributions, columns = rollup_sql.asked(question, slot, slot_values, "postgres")
-    if distributions is None:
-        rows = await connection.fetch(sums[0], *sums[1])
-        return rollup_sql.answers(map(tuple, rows), (), columns)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        rows = await connection.fetch(sums[0], *sums[1])
-        times = await connection.fetch(distributions[0], *distributions[1])
-    return await asyncio.to_thread(rollup_sql.answers, list(map(tuple, rows)), map(tuple, times), columns)
+        rows = None if sums is None else map(tuple, await connection.fetch(sums[0], *sums[1]))
+        times = () if distributions is None else await connection.fetch(distributions[0], *distributions[1])
+    return await asyncio.to_thread(rollup_sql.answers, rows, map(tuple, times), columns)
 
 
 async def row_sums(connection: Connection, question: RowQuestion) -> list[RollupAnswer]:
@@ -75,7 +74,8 @@ async def row_sums(connection: Connection, question: RowQuestion) -> list[Rollup
         "row_sums",
         "postgres",
         slot=slot,
-        distributions="".join(f"array_agg({_VALUES[name]}),\n  " for name in kept),
+        distributions="".join(f"array_agg({_VALUES[name]}){_timed(question)},\n  " for name in kept),
+        errors=fates_sql.ERROR_CODES,
         groups=", ".join(groups) or "null",
         joins="\n".join(f"left join names as {name}_ on {name}_.id = r.{_COLUMNS[name]}" for name in joined),
         filter=conditions,
@@ -95,6 +95,10 @@ async def snapshots(connection: Connection, level: SnapshotLevel, start: int) ->
     return Snapshots(found, {row[0]: Totals(*tuple(row)[1:]) for row in totals})
 
 
+def _timed(question: RowQuestion) -> str:
+    return " filter (where r.outcome = 0)" if question.completed_times else ""
+
+
 def _slot(slot: tuple[float, float] | None, moment: str) -> tuple[str, list[float]]:
     if slot is None:
         return "0", []
@@ -103,18 +107,20 @@ def _slot(slot: tuple[float, float] | None, moment: str) -> tuple[str, list[floa
 
 def _answers(rows: Sequence[Record], kept: Sequence[str], groups: int) -> list[RollupAnswer]:
     after_sums = 1 + _SUMS
-    after_values = after_sums + len(kept)
+    after_fates = after_sums + _FATES
+    after_values = after_fates + len(kept)
     found: list[RollupAnswer] = []
     for row in rows:
-        columns = zip(kept, row[after_sums:after_values], strict=True)
+        columns = zip(kept, row[after_fates:after_values], strict=True)
         distributions = Distributions(**{name: _histogram_of(column) for name, column in columns})
         group = tuple(row[after_values : after_values + groups])
-        found.append(RollupAnswer(row[0], group, Cell(Sums(*row[1:after_sums]), distributions)))
+        cell = Cell(Sums(*row[1:after_sums]), distributions)
+        found.append(RollupAnswer(row[0], group, cell, Fates(*row[after_sums:after_fates])))
     return found
 
 
-def _histogram_of(values: Iterable[float | None]) -> Histogram:
-    return Histogram.of([value for value in values if value is not None])
+def _histogram_of(values: Iterable[float | None] | None) -> Histogram:
+    return Histogram.of([value for value in values or () if value is not None])
 
 
 def _row_answer(answer: RollupAnswer, group_by: tuple[str, ...]) -> RollupAnswer:
@@ -123,7 +129,7 @@ def _row_answer(answer: RollupAnswer, group_by: tuple[str, ...]) -> RollupAnswer
         OUTCOMES[int(value or 0)].value if name == "outcome" else value
         for name, value in zip(group_by, answer.group, strict=True)
     ]
-    return RollupAnswer(answer.slot, tuple(group), answer.cell)
+    return answer._replace(group=tuple(group))
 
 
 def _snapshots(rows: Sequence[Record]) -> list[StoredSnapshot]:

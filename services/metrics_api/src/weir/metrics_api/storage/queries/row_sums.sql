@@ -18,6 +18,9 @@ select
   count(r.request_bytes),
   cast(coalesce(sum(r.response_bytes), 0) as bigint),
   count(r.response_bytes),
+  count(*) filter (where r.outcome in ({errors})),
+  count(*) filter (where r.outcome = 0),
+  count(*) filter (where r.outcome = 0 and r.usage_source = 0),
   {distributions}
   {groups}
 from (

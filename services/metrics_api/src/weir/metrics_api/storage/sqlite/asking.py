@@ -11,10 +11,11 @@ import orjson
 
 from weir.events.stream import StreamId
 from weir.metrics_api.metrics.dimension import PRODUCTION
+from weir.metrics_api.metrics.fates import Fates
 from weir.metrics_api.metrics.histogram import Histogram
 from weir.metrics_api.metrics.measure import Cell, Distributions, Sums
 from weir.metrics_api.metrics.snapshot import Totals
-from weir.metrics_api.storage import filtering, rollup_sql
+from weir.metrics_api.storage import fates_sql, filtering, rollup_sql
 from weir.metrics_api.storage.accounting import from_rows
 from weir.metrics_api.storage.port import Page, RollupAnswer, Snapshots, StoredSize, StoredSnapshot
 from weir.metrics_api.storage.position import BUCKET_BITS, first_of, started_at
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 HOUR: Final = 3600
 _SUMS: Final = len(Sums._fields)
+_FATES: Final = len(Fates._fields)
 _PLAIN_GROUPS: Final = {
     "outcome": "r.outcome",
     "status_code": "r.status_code",
@@ -126,12 +128,11 @@ def rollups(connection: sqlite3.Connection, question: RollupQuestion) -> list[Ro
     if question.slot is not None:
         slot, slot_values = "cast((r.bucket - ?) / ? as integer)", question.slot
     sums, distributions, columns = rollup_sql.asked(question, slot, slot_values, "sqlite")
-    if distributions is None:
-        return rollup_sql.answers(connection.execute(*sums), (), columns)
     connection.execute("begin")
     try:
-        rows = connection.execute(*sums).fetchall()
-        return rollup_sql.answers(rows, connection.execute(*distributions), columns)
+        rows = connection.execute(*sums).fetchall() if sums else None
+        times = connection.execute(*distributions) if distributions else ()
+        return rollup_sql.answers(rows, times, columns)
     finally:
         connection.execute("rollback")
 
@@ -147,7 +148,8 @@ def row_sums(connection: sqlite3.Connection, question: RowQuestion) -> list[Roll
     text = query(
         "row_sums",
         slot=slot,
-        distributions="".join(f"histogram_of({_VALUES[name]}),\n  " for name in kept),
+        distributions="".join(f"histogram_of({_timed(name, question)}),\n  " for name in kept),
+        errors=fates_sql.ERROR_CODES,
         groups=", ".join(groups) or "null",
         joins="\n".join(f"left join names as {name}_ on {name}_.id = r.{_COLUMNS[name]}" for name in joined),
         filter=conditions,
@@ -158,13 +160,18 @@ def row_sums(connection: sqlite3.Connection, question: RowQuestion) -> list[Roll
     return [_row_answer(_answer(row, kept, len(groups)), question.group_by) for row in found]
 
 
+def _timed(distribution: str, question: RowQuestion) -> str:
+    value = _VALUES[distribution]
+    return f"case when r.outcome = 0 then {value} end" if question.completed_times else value
+
+
 def _row_answer(answer: RollupAnswer, group_by: tuple[str, ...]) -> RollupAnswer:
     """Groups by the values that dimensions have, not by what rows hold for them."""
     group = [
         OUTCOMES[int(value or 0)].value if name == "outcome" else value
         for name, value in zip(group_by, answer.group, strict=True)
     ]
-    return RollupAnswer(answer.slot, tuple(group), answer.cell)
+    return answer._replace(group=tuple(group))
 
 
 def snapshots(connection: sqlite3.Connection, level: SnapshotLevel, start: int) -> Snapshots:
@@ -225,16 +232,18 @@ def check(connection: sqlite3.Connection) -> None:
 
 def _answer(row: tuple[Any, ...], kept: list[str], groups: int) -> RollupAnswer:
     after_sums = 1 + _SUMS
-    after_histograms = after_sums + len(kept)
+    after_fates = after_sums + _FATES
+    after_histograms = after_fates + len(kept)
     histograms = {
         name: Histogram.from_bytes(stored)
-        for name, stored in zip(kept, row[after_sums:after_histograms], strict=True)
+        for name, stored in zip(kept, row[after_fates:after_histograms], strict=True)
         if stored
     }
     return RollupAnswer(
         row[0],
         row[after_histograms : after_histograms + groups],
         Cell(Sums(*row[1:after_sums]), Distributions(**histograms)),
+        Fates(*row[after_sums:after_fates]),
     )
 
 

@@ -1,6 +1,0 @@
-select
-  id >> 24 as bucket,
-  id & 16777215 as dimensions_id,
-  {distributions}
-from {table}
-where id >= ? and id < ?
