@@ -84,6 +84,7 @@ def test_every_request_is_accounted_for_over_lives_of_proxy_and_api(
         "accepted": 35,
         "stored": 35,
     }
+    until(lambda: _closed(api) == 2, "who has stopped has no account open", 30)
     gauge = 'weir_pipeline_requests{place="unaccounted"} 0.0'
     until(lambda: gauge in api.get("/metrics").text, "Prometheus is told, too", 30)
     assert api.json("/readyz")["checks"]["pipeline"]["ok"]
@@ -91,7 +92,11 @@ def test_every_request_is_accounted_for_over_lives_of_proxy_and_api(
 
 def _settled(api: MetricsApi) -> bool:
     report = api.json("/api/pipeline")
-    return report["total"]["unaccounted"] == 0 and sum(life["closed"] for life in report["proxies"]) == 1
+    return report["total"]["unaccounted"] == 0 and _closed(api) == 1
+
+
+def _closed(api: MetricsApi) -> int:
+    return sum(life["closed"] for life in api.json("/api/pipeline")["proxies"])
 
 
 def test_unread_entries_that_somebody_trims_are_noticed(api: MetricsApi) -> None:

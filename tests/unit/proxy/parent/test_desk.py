@@ -184,6 +184,26 @@ def test_the_next_start_brings_the_account_of_a_killed_proxy_to_its_end(house: H
     assert [one.boot_id for one in second.accounts({"b2-1": own.tally()})] == ["b2"]
 
 
+def test_a_proxy_that_stops_closes_its_account_and_the_next_start_has_nothing_else_to_say(
+    house: House,
+) -> None:
+    first = house.open("b1")
+    one = worker(first, "b1-1")
+    one.finish(3)
+    one.die()
+    first.ended("b1-1", one.tally())
+    first.life_is_over()
+    assert not account(first, "b1").closed, "its records are not shipped yet"
+    ship(first)
+    last = account(first, "b1")
+    assert (last.accepted, last.acknowledged, last.closed) == (3, 3, True)
+    house.die(first)
+    second = house.open("b2")
+    ship(second)
+    assert account(second, "b1") == last
+    assert not account(second, "b2").closed
+
+
 def test_workers_that_outlive_their_parent_are_left_alone_until_they_end(house: House) -> None:
     first = house.open("b1")
     one, two = worker(first, "b1-1"), worker(first, "b1-2")

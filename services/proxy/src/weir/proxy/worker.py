@@ -117,7 +117,8 @@ class Worker:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        os.write(sys.stdout.fileno(), READY)
+        if not say_ready(sys.stdout.fileno()):
+            stop.set()
         await stop.wait()
         server.close()
         await self._drain(cut)
@@ -228,6 +229,16 @@ async def run(plan: WorkerPlan) -> None:
 
     loop.add_reader(sys.stdin.fileno(), on_control)
     await worker.serve(stop, cut)
+
+
+def say_ready(fd: int) -> bool:
+    """Tell the parent. False if it has died since it started us."""
+    try:
+        os.write(fd, READY)
+    except BrokenPipeError:
+        logger.warning("the proxy that started this worker is gone, so it ends")
+        return False
+    return True
 
 
 def read_plan() -> WorkerPlan:

@@ -37,6 +37,7 @@ class Desk:
         for unused in home.directory.glob(f"*{UNBORN_SUFFIX}"):
             unused.unlink(missing_ok=True)
         self._boot_id = boot_id
+        self._is_over = False
         self._outlived: set[str] = set()
         """Lives of which workers still run, although their parent is dead."""
         self._dying: dict[str, Tally | None] = {}
@@ -89,6 +90,7 @@ class Desk:
     def accounts(self, living: Mapping[str, Tally], now: Callable[[], int] | None = None) -> list[Account]:
         """The account of each life; `living` is what the counters of living writers say."""
         sent_at = now() if now is not None else time.time_ns() // 1000
+        living_on = "" if self._is_over else self._boot_id
         known = {boot_of(writer) for writer in self.reader.writers} | set(self._ledger.boots)
         if self._boot_id:
             known.add(self._boot_id)
@@ -105,7 +107,7 @@ class Desk:
                     proxy_id=self.home.proxy_id,
                     boot_id=boot_id,
                     sent_at=sent_at,
-                    closed=boot_id != self._boot_id and sums.in_flight == sums.in_journal == 0,
+                    closed=boot_id != living_on and sums.in_flight == sums.in_journal == 0,
                     **{name: getattr(sums, name) for name in Tally.__struct_fields__},
                 )
             )
@@ -118,6 +120,10 @@ class Desk:
     def told(self, accounts: list[Account]) -> None:
         """These have been published."""
         self._told |= {account.boot_id for account in accounts if account.closed}
+
+    def life_is_over(self) -> None:
+        """The proxy that writes here has no workers any more: its account closes when all is shipped."""
+        self._is_over = True
 
     def begin_again(self) -> None:
         """Another Redis knows nothing of what the one before was told."""

@@ -95,7 +95,8 @@ class Shipper:
         return count
 
     async def ship_rest(self, seconds: float) -> None:
-        """At the end: ship what is left, for a bounded time. What stays is shipped at the next start.
+        """When the workers have ended: ship what is left, for a bounded time. What stays is shipped at the
+        next start.
 
         Also what this Redis never had, should it be another since the last record, and what workers of a
         killed parent have finished since.
@@ -110,6 +111,8 @@ class Shipper:
         except (TimeoutError, StreamUnavailableError) as error:
             logger.debug("not all is shipped: %s", str(error) or "there was no time")
         self._look_after_desks()
+        for desk in self.desks:
+            desk.life_is_over()
         if waiting := self.waiting_bytes():
             logger.warning("records stay in the journal for the next start", extra={"bytes": waiting})
 
