@@ -12,13 +12,13 @@ from tests.support.records import marker
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
 
 class Ledger:
     """Plain and streamed completions without pause. A connection that breaks is opened again."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> None:
         self.whole: list[str] = []
         """Marks of the requests whose answer came whole."""
         self.request_ids: list[str] = []
@@ -26,6 +26,7 @@ class Ledger:
         self.broken: list[str] = []
         """Marks of the requests that got no answer, or half of one."""
         self._url = url
+        self._headers = headers
         self._stopped = False
 
     async def load(self, clients: int, meanwhile: Callable[[], Awaitable[None]]) -> None:
@@ -60,7 +61,7 @@ class Ledger:
         mark = marker()
         body = json.dumps(completion("answer", mark, stream=stream)).encode()
         try:
-            await connection.request("POST", CHAT, [("x-request-id", mark)], body)
+            await connection.request("POST", CHAT, [("x-request-id", mark), *self._headers], body)
             answer = await connection.answer()
         except (ConnectionError, IncompleteAnswerError):
             self.broken.append(mark)

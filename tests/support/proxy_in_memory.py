@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from tests.support.fixtures import HeldClock
+from tests.support.measures import new_measures, new_table
 from tests.support.transport import FakeTransport
 
 from weir.events import decode
@@ -136,6 +137,8 @@ class InMemoryProxy:
         self._directory = directory
         self._counters_fd = create_file()
         self.counters = Counters(self._counters_fd)
+        self.table = new_table()
+        self.measures = new_measures(self.table)
         self._journal = JournalWriter(directory, "w1", max_bytes=1 << 20)
         self._marks = StartMarks(directory, "w1", max_in_flight)
         self._reader = JournalReader(directory, keep_seconds=0)
@@ -159,7 +162,10 @@ class InMemoryProxy:
             routes=Routes(
                 Keys(clients or {}), Router(upstreams, PROVIDERS, draw=lambda: 0.0), self.forwarder
             ),
-            recorder=Recorder("p1", "w1", self._journal, self._marks, self.counters, self.clock.monotonic),
+            recorder=Recorder(
+                *("p1", "w1", self._journal, self._marks, self.counters),
+                *(self.measures, self.clock.monotonic),
+            ),
             counters=self.counters,
             request_ids=RequestIds(),
             handlers=dict.fromkeys(MERGED, MergedModels(self.tasks)),
@@ -203,5 +209,6 @@ class InMemoryProxy:
         self._journal.close()
         self._marks.close()
         self._reader.close()
+        self.table.close()
         self.counters.close()
         os.close(self._counters_fd)

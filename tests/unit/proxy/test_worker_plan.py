@@ -34,6 +34,8 @@ def test_round_trip(upstreams: tuple[Upstream, ...], clients: dict[str, str]) ->
         journal_reject=False,
         listen_fd=3,
         counters_fd=4,
+        measures_fd=5,
+        metrics_models=50,
         config=Config(upstreams=upstreams, clients=clients),
         open_groups=("files",),
         cors_origins=("*",),

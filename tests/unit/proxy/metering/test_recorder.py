@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support.fixtures import HeldClock
+from tests.support.measures import new_measures
 from tests.support.transport import headers
 
 from weir.events import Attempt, Outcome, UsageSource, decode, encode
@@ -37,7 +38,9 @@ class Desk:
         self._reader.follow("w1")
         journal = JournalWriter(directory, "w1", max_bytes=max_bytes, monotonic=self.clock.monotonic)
         marks = StartMarks(directory, "w1", slots)
-        self.recorder = Recorder("p1", "w1", journal, marks, self.counters, self.clock.monotonic)
+        self.recorder = Recorder(
+            "p1", "w1", journal, marks, self.counters, new_measures(), self.clock.monotonic
+        )
 
     def exchange(self, *lines: str, **known: Any) -> Exchange:
         head = read_request_head(b"POST", b"/v1/chat/completions", "1.1", headers("Host: x", *lines))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.measures import new_measures
 
 from weir.events import Outcome, RequestEvent, decode, encode
 from weir.proxy.endpoints import ENDPOINTS
@@ -28,6 +29,7 @@ def moment(after: int) -> st.SearchStrategy[float | None]:
 
 
 UPSTREAM = Upstream(name="one", url="http://upstream.test", provider="vllm", variant="canary")
+MEASURES = new_measures()
 
 
 class Paper:
@@ -55,7 +57,7 @@ class Paper:
 
 
 def recorder(paper: Any) -> Recorder:
-    return Recorder("p1", "w1", paper, paper, Counters(create_file()), lambda: 10.0)
+    return Recorder("p1", "w1", paper, paper, Counters(create_file()), MEASURES, lambda: 10.0)
 
 
 def exchange(memory: HeadMemory, headers: Iterable[tuple[bytes, bytes]], **known: Any) -> Exchange:

@@ -107,13 +107,13 @@ class House:
         self.ended.append(plan)
         self.counted.append(counted)
 
-    def _plan(self, listen_fd: int, counters_fd: int) -> WorkerPlan:
+    def _plan(self, listen_fd: int, counters_fd: int, measures_fd: int) -> WorkerPlan:
         numbers = dict.fromkeys(
             (
                 *("journal_max_bytes", "max_in_flight", "max_body_bytes", "connect_timeout"),
                 *("max_upload_bytes", "min_body_rate"),
                 *("first_byte_timeout", "idle_timeout", "total_timeout", "head_timeout"),
-                *("keep_alive_timeout", "drain_seconds"),
+                *("keep_alive_timeout", "drain_seconds", "metrics_models"),
             ),
             1,
         )
@@ -127,7 +127,7 @@ class House:
             "journal_reject": False,
             "config": self.config,
         }
-        return WorkerPlan(listen_fd=listen_fd, counters_fd=counters_fd, **values)
+        return WorkerPlan(listen_fd=listen_fd, counters_fd=counters_fd, measures_fd=measures_fd, **values)
 
 
 _really_sleep = asyncio.sleep

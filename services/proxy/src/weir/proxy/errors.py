@@ -12,6 +12,8 @@ from weir.events import Outcome
 INVALID_REQUEST: Final = "invalid_request_error"
 UPSTREAM: Final = "upstream_error"
 OURS: Final = "weir_error"
+KEPT_CONNECTION_CLOSED: Final = "kept connection was closed"
+"""The error of an attempt that is made again on another connection."""
 
 
 class ProxyError(Exception):

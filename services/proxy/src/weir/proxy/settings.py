@@ -63,6 +63,11 @@ class ProxySettings(ServiceSettings):
         default="127.0.0.1:9001",
         description="the internal port: /healthz, /readyz and /metrics",
     )
+    metrics_models: Annotated[int, Field(ge=0, le=1000)] = setting(
+        "WEIR_PROXY_METRICS_MODELS",
+        default=50,
+        description="how many models have metrics of their own on the internal port; more are `other`",
+    )
     tls_cert: Path | None = setting(
         "WEIR_PROXY_TLS_CERT",
         default=None,

@@ -32,6 +32,9 @@ from weir.proxy.forwarding.forward import Forwarder
 from weir.proxy.handlers.models import MERGED, MergedModels
 from weir.proxy.metering.counters import Counters
 from weir.proxy.metering.ids import RequestIds
+from weir.proxy.metering.measures.labels import ModelNames, named_models
+from weir.proxy.metering.measures.measures import Measures
+from weir.proxy.metering.measures.table import Table
 from weir.proxy.metering.recorder import Recorder
 from weir.proxy.pipeline.bodies import BodyLimits
 from weir.proxy.pipeline.pipeline import Pipeline
@@ -78,6 +81,9 @@ class Worker:
         directory = Path(plan.journal_directory)
         self._counters = Counters(plan.counters_fd)
         self._counters.reset_gauges()
+        self._measures = Measures(
+            Table(plan.measures_fd), ModelNames(plan.metrics_models, named_models(plan.config.upstreams))
+        )
         self._journal = JournalWriter(
             directory,
             plan.writer,
@@ -95,7 +101,13 @@ class Worker:
             cors=Cors(plan.cors_origins),
             routes=self._routes(plan.config),
             recorder=Recorder(
-                plan.proxy_id, plan.writer, self._journal, self._marks, self._counters, clock.monotonic
+                plan.proxy_id,
+                plan.writer,
+                self._journal,
+                self._marks,
+                self._counters,
+                self._measures,
+                clock.monotonic,
             ),
             counters=self._counters,
             request_ids=RequestIds(),
@@ -129,6 +141,7 @@ class Worker:
         for forwarder in self._forwarders:
             forwarder.close()
         await self._tasks.close()
+        self._measures.show()
         self._journal.close()
         self._marks.close()
 
@@ -137,6 +150,7 @@ class Worker:
         if config.tls is not None and config.tls != self._pair:
             self._pair, self._tls = config.tls, server_context(config.tls)
         self._pipeline.reconfigure(self._routes(config))
+        self._measures.admit_models(named_models(config.upstreams))
         self._known.forget()
 
     def _routes(self, config: Config) -> Routes:
@@ -191,6 +205,7 @@ class Worker:
             await asyncio.sleep(SWEEP_SECONDS)
             now = self._clock.monotonic()
             self._counters.set("connections_open", len(self._connections))
+            self._measures.show()
             self._journal.look_again()
             self._counters.set("journal_refusing", self._journal.refusing)
             for connection in tuple(self._connections):

@@ -32,6 +32,9 @@ class WorkerPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Whether requests are refused when their records would find no room."""
     listen_fd: int
     counters_fd: int
+    measures_fd: int
+    metrics_models: int
+    """How many models have metrics of their own."""
     config: Config
     open_groups: tuple[str, ...]
     cors_origins: tuple[str, ...]

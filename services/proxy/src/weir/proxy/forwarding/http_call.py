@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from weir.events import Attempt
-from weir.proxy.errors import ProxyError, internal_error, upstream_failed, upstream_timed_out
+from weir.proxy.errors import (
+    KEPT_CONNECTION_CLOSED,
+    ProxyError,
+    internal_error,
+    upstream_failed,
+    upstream_timed_out,
+)
 from weir.proxy.forwarding.deadlines import Deadlines
 from weir.proxy.tls import explain
 from weir.proxy.upstream import Timeouts
@@ -177,7 +183,7 @@ class HttpCall:
             and connection.uses > 1
         ):
             # A kept connection that was closed as we reused it: nothing came back, so nothing was done.
-            self._end("kept connection was closed")
+            self._end(KEPT_CONNECTION_CLOSED)
             self._exchange.retries += 1
             self._lane.deadlines.watch(self)
             self._connect_soon()

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from weir.events import Outcome, RequestEvent, UsageSource, encode
 from weir.events.request_event import MAX_TEXT
 from weir.proxy.exchange import Usage
+from weir.proxy.metering.measures.measures import overhead_seconds
 from weir.proxy.metering.redaction import redacted
 from weir.proxy.metering.usual import Words, completed, started
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from weir.events.journal_marks import StartMarks
     from weir.proxy.exchange import AnswerFacts, Exchange, RequestHead
     from weir.proxy.metering.counters import Counters
+    from weir.proxy.metering.measures.measures import Measures
     from weir.proxy.upstream import Upstream
 
 CRASHED: Final = "proxy_crashed"
@@ -55,6 +57,7 @@ class Recorder:
         journal: JournalWriter,
         marks: StartMarks,
         counters: Counters,
+        measures: Measures,
         monotonic: Callable[[], float],
     ) -> None:
         self._proxy_id = proxy_id
@@ -63,6 +66,7 @@ class Recorder:
         self._sequence = 0
         self._marks = marks
         self._counters = counters
+        self._measures = measures
         self._monotonic = monotonic
         self._starts = Words()
         self._ends = Words()
@@ -94,16 +98,18 @@ class Recorder:
         if exchange.recorded:
             return
         exchange.recorded = True
-        if self._journal.append(self._usual(exchange) or encode(self._event(exchange))):
+        now = self._monotonic()
+        if self._journal.append(self._usual(exchange, now) or encode(self._event(exchange, now))):
             self._sequence += 1
             self._counters.add("journaled")
         else:
             self._marks.count_dropped()
             self._counters.add("dropped")
+        self._measures.observe(exchange, now, self._sequence)
         if exchange.slot is not None:
             self._marks.release(exchange.slot)
 
-    def _usual(self, exchange: Exchange) -> bytes | None:
+    def _usual(self, exchange: Exchange, now: float) -> bytes | None:
         """The record of a request that went as nearly all do; None for one that did not."""
         answer, facts, upstream = exchange.answer, exchange.facts, exchange.upstream
         usage, memory = answer.usage, exchange.head.memory
@@ -121,7 +127,7 @@ class Recorder:
             *(answer.model, answer.finish_reason, exchange.status_code),
         )
         words = self._ends.get(key, lambda: self._completed(exchange, upstream))
-        return completed(words, exchange, usage, self._sequence + 1, self._monotonic())
+        return completed(words, exchange, usage, self._sequence + 1, now)
 
     def _completed(self, exchange: Exchange, upstream: Upstream) -> RequestEvent:
         """The words of a completed request's record."""
@@ -184,11 +190,10 @@ class Recorder:
             api_key_id=exchange.api_key_id,
         )
 
-    def _event(self, exchange: Exchange) -> RequestEvent:
+    def _event(self, exchange: Exchange, now: float) -> RequestEvent:
         facts, answer, upstream = exchange.facts, exchange.answer, exchange.upstream
         texts: _HeadTexts = exchange.head.memory.texts or _head_texts(exchange.head)
         began = exchange.accepted_at
-        now = self._monotonic()
         inference = exchange.endpoint.kind == "inference"
         usage, source = _usage(answer)
         return RequestEvent(
@@ -225,7 +230,7 @@ class Recorder:
             time_to_first_answer_ms=_between(began, answer.first_answer_at),
             time_to_last_token_ms=_between(began, answer.last_token_at),
             duration_ms=_between(began, now),
-            proxy_overhead_ms=_overhead(exchange, now),
+            proxy_overhead_ms=_ms(overhead_seconds(exchange, now)),
             max_token_gap_ms=_ms(answer.max_token_gap),
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
@@ -254,15 +259,6 @@ def _usage(answer: AnswerFacts) -> tuple[Usage, UsageSource]:
     if not chunks or (usage is not None and usage.completion_tokens is not None):
         return usage or _NO_USAGE, UsageSource.MISSING if usage is None else UsageSource.REPORTED
     return replace(usage or _NO_USAGE, completion_tokens=chunks), UsageSource.ESTIMATED
-
-
-def _overhead(exchange: Exchange, now: float) -> float | None:
-    """Our own share: from the whole request to sending it, from the answer's end to handing it over."""
-    if exchange.received_at is None or exchange.sent_at is None:
-        return None
-    before = exchange.sent_at - exchange.received_at - (exchange.connect_seconds or 0.0)
-    after = now - exchange.upstream_done_at if exchange.upstream_done_at is not None else 0.0
-    return _ms(max(0.0, before + after))
 
 
 def _head_texts(head: RequestHead) -> _HeadTexts:

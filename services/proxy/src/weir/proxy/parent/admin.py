@@ -10,6 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from weir.events.journal import why
 from weir.proxy.metering.counters import GAUGES, NAMES
+from weir.proxy.parent import genai
+from weir.proxy.parent.exposition import FAMILIES, expose
 from weir.servicekit.errors import problems
 from weir.servicekit.health import Check, healthz, readyz
 
@@ -30,6 +32,9 @@ _HELP = {
     "journal_full": "Requests rejected because their records would have found no room.",
     "connections": "Client connections accepted.",
 }
+
+_OF_THE_ACCOUNT = ("accepted", "journaled", "dropped", "acknowledged", "crashed")
+"""An account is put right when a worker dies or Redis has lost records; a counter must never go down."""
 
 
 def create_admin_app(parent: Parent) -> web.Application:
@@ -77,14 +82,17 @@ class _Collector:
 
     def __init__(self, parent: Parent) -> None:
         self._parent = parent
+        self._highest: dict[str, int] = {}
 
     def collect(self) -> Iterator[Metric]:
+        yield from self._of_the_proxy()
+        yield from expose((*FAMILIES, *genai.FAMILIES), self._parent.measured())
+
+    def _of_the_proxy(self) -> Iterator[Metric]:
         account = self._parent.account()
-        totals = self._parent.totals() | {
-            "accepted": account.accepted,
-            "journaled": account.journaled,
-            "dropped": account.dropped,
-        }
+        totals = self._parent.totals()
+        for name in _OF_THE_ACCOUNT:
+            totals[name] = self._highest[name] = max(getattr(account, name), self._highest.get(name, 0))
         for name in NAMES:
             if name not in GAUGES:
                 yield CounterMetricFamily(f"weir_proxy_{name}", _HELP[name], value=totals[name])
@@ -97,12 +105,12 @@ class _Collector:
         yield in_flight
         shipper = self._parent.shipper
         yield CounterMetricFamily(
-            "weir_proxy_acknowledged", "Records confirmed by Redis.", value=account.acknowledged
+            "weir_proxy_acknowledged", "Records confirmed by Redis.", value=totals["acknowledged"]
         )
         yield CounterMetricFamily(
             "weir_proxy_crash_records",
             "Records written for requests of a dead worker.",
-            value=account.crashed,
+            value=totals["crashed"],
         )
         yield CounterMetricFamily(
             "weir_proxy_journal_damaged_places",

@@ -30,8 +30,12 @@ from weir.events.journal_reader import JournalReader
 from weir.events.redis_url import connect
 from weir.events.writer import StreamWriter
 from weir.proxy.metering.counters import NAMES
+from weir.proxy.metering.measures.from_journal import count_rest
+from weir.proxy.metering.measures.labels import ModelNames, named_models
+from weir.proxy.metering.measures.table import Table
 from weir.proxy.parent.admin import create_admin_app
 from weir.proxy.parent.desk import Desk
+from weir.proxy.parent.exposition import Gathering
 from weir.proxy.parent.journal_home import JournalHome
 from weir.proxy.parent.listening import open_sockets, public_url, url_of
 from weir.proxy.parent.shipping import Shipper
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from weir.events.accounts import Account
+    from weir.proxy.parent.exposition import Totals
     from weir.proxy.settings import ProxySettings
     from weir.proxy.worker_plan import Config
 
@@ -91,11 +96,12 @@ class Parent:
                 number,
                 self._sockets[number % len(self._sockets)].fileno(),
                 self._plan,
-                lambda plan, last: self._desk.ended(plan.writer, _tally(last)),
+                self._worker_ended,
             )
             for number in range(settings.workers)
         ]
         self.is_stopping = False
+        self._gathering = Gathering(self._model_names())
 
     async def serve(self, environ: Mapping[str, str]) -> None:
         """Serve until SIGTERM or SIGINT.
@@ -144,6 +150,10 @@ class Parent:
         readings = [seat.counters.read() for seat in self.seats]
         return {name: sum(reading[name] for reading in readings) for name in NAMES}
 
+    def measured(self) -> Totals:
+        """What the workers measured of their requests, added up."""
+        return self._gathering.gather(seat.measures for seat in self.seats)
+
     def account(self) -> Account:
         """What became of the requests of this life."""
         accounts = self._desk.accounts(self._living())
@@ -158,7 +168,19 @@ class Parent:
         """What the counters of each worker say that lives now."""
         return {seat.writer: _tally(seat.life()) for seat in self.seats if seat.writer is not None}
 
-    def _plan(self, listen_fd: int, counters_fd: int) -> WorkerPlan:
+    def _model_names(self) -> ModelNames:
+        return ModelNames(self._settings.metrics_models, named_models(self._config.upstreams))
+
+    def _worker_ended(self, plan: WorkerPlan, last: dict[str, int]) -> None:
+        """Take over what a worker leaves behind. What it had not added up yet is in its records."""
+        self._desk.ended(plan.writer, _tally(last))
+        if self.is_stopping:
+            return
+        table = Table(plan.measures_fd)
+        count_rest(table, self._model_names(), self._home.directory, plan.writer)
+        table.close()
+
+    def _plan(self, listen_fd: int, counters_fd: int, measures_fd: int) -> WorkerPlan:
         """A new life of a worker: a new name in the journal."""
         settings = self._settings
         self._lives += 1
@@ -173,6 +195,8 @@ class Parent:
             journal_reject=settings.journal_full == "reject",
             listen_fd=listen_fd,
             counters_fd=counters_fd,
+            measures_fd=measures_fd,
+            metrics_models=settings.metrics_models,
             config=self._config,
             open_groups=settings.open_endpoints,
             cors_origins=settings.cors_origins,

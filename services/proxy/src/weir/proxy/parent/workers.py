@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from weir.proxy.metering.counters import Counters, create_file
+from weir.proxy.metering.measures.table import Table, create_table
 from weir.servicekit.run import StartError
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ class WorkerSeat:
         self,
         number: int,
         listen_fd: int,
-        plan: Callable[[int, int], WorkerPlan],
+        plan: Callable[[int, int, int], WorkerPlan],
         ended: Callable[[WorkerPlan, dict[str, int]], None],
     ) -> None:
-        """`plan` is asked for each life with the two descriptors.
+        """`plan` is asked for each life with the descriptors of socket, counters and measures.
 
         `ended` is told when a life is over, and what was counted in it.
         """
@@ -47,6 +48,8 @@ class WorkerSeat:
         self._ended = ended
         self._counters_fd = create_file()
         self.counters = Counters(self._counters_fd)
+        self._measures_fd = create_table()
+        self.measures = Table(self._measures_fd)
         self._born = self.counters.read()
         """What they said when this life began."""
         self.writer: str | None = None
@@ -103,7 +106,7 @@ class WorkerSeat:
     async def _live(self, first_ready: asyncio.Future[None]) -> int:
         """One life of a worker, from start to end. Returns its exit code."""
         self._reloaded = None
-        plan = self._plan_life(self._listen_fd, self._counters_fd)
+        plan = self._plan_life(self._listen_fd, self._counters_fd, self._measures_fd)
         self.writer, self._born = plan.writer, self.counters.read()
         try:
             process = self._process = await asyncio.create_subprocess_exec(
@@ -112,7 +115,7 @@ class WorkerSeat:
                 "weir.proxy.worker",
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                pass_fds=(self._listen_fd, self._counters_fd),
+                pass_fds=(self._listen_fd, self._counters_fd, self._measures_fd),
                 start_new_session=False,
             )
             if self._stopping:  # said while this process was being made: nobody else will tell it
@@ -130,6 +133,7 @@ class WorkerSeat:
             self.is_ready = False
             self.writer = None
             self._ended(plan, self.life())
+            self.counters.reset_gauges()
 
     def _pass_reloaded_on(self) -> None:
         process = self._process
@@ -139,7 +143,9 @@ class WorkerSeat:
 
     def close(self) -> None:
         self.counters.close()
+        self.measures.close()
         os.close(self._counters_fd)
+        os.close(self._measures_fd)
 
 
 async def _hand_over(process: asyncio.subprocess.Process, plan: WorkerPlan) -> bool:
