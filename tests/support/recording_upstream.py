@@ -1,4 +1,7 @@
-"""A model server that writes down each request to the byte, and takes nothing but the framing Weir writes."""
+"""A model server that writes down each request to the byte, and takes nothing but the framing Weir writes.
+
+Only the `traceparent`, which is another one each time, is looked at and left out.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-L
 _END: Final = b"\r\n\r\n"
 _LENGTH: Final = re.compile(rb"\r\nContent-Length: (\d+)\r\n")
 _CHUNKED: Final = b"\r\nTransfer-Encoding: chunked\r\n"
+_TRACE: Final = re.compile(rb"\r\ntraceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-0[0-3](?=\r\n)")
 _LAST: Final = b"\r\n0\r\n\r\n"
 
 
@@ -26,7 +30,9 @@ def next_request(data: bytes) -> tuple[bytes, bytes] | None:
     if end < 0:
         return None
     end += len(_END)
-    head = data[:end]
+    head, traces = _TRACE.subn(b"", data[:end])
+    assert traces == 1, head
+    data, end = head + data[end:], len(head)
     lengths = _LENGTH.findall(head)
     if _CHUNKED in head:
         assert not lengths, head

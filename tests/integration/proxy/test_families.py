@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 VARYING: Final = {
-    *("journal", "sequence"),
+    *("journal", "sequence", "trace_id", "span_id"),
     *("request_id", "proxy_id", "started_at", "client_request_id", "queue_ms", "connect_ms", "duration_ms"),
     *("upstream_headers_ms", "proxy_overhead_ms", "request_bytes", "response_bytes"),
     *("time_to_first_token_ms", "time_to_first_answer_ms", "time_to_last_token_ms", "max_token_gap_ms"),
@@ -67,6 +67,7 @@ async def test_the_record_is_right_in_every_field(proxy: Process, records: Recor
     found = msgspec.structs.asdict(record)
     assert {name: value for name, value in found.items() if name not in VARYING} == expected(case)
     assert record.request_id == answer.request_id
+    assert record.trace_id == record.request_id.replace("-", "")
     assert record.request_bytes == len(case.request()[1])
     assert record.response_bytes == len(answer.body)
     _assert_times(case, found)
@@ -243,6 +244,6 @@ def _assert_shape(case: Case, answer: Answer, code: str, anthropic_type: str) ->
 
 def _vendors(answer: Answer) -> list[tuple[str, str]]:
     """The headers but for those of one hop and ours."""
-    left_out = {"connection", "transfer-encoding", "x-weir-request-id"}
+    left_out = {"connection", "transfer-encoding", "x-weir-request-id", "server-timing"}
     pairs = [(name.lower(), value) for name, value in answer.head.headers]
     return sorted((name, value) for name, value in pairs if name not in left_out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -237,12 +238,55 @@ async def test_listing_models_is_recorded(proxy: Process, records: Records) -> N
     assert record.time_to_first_token_ms is None
 
 
-async def test_the_trace_a_caller_belongs_to(fake: FakeLLM, proxy: Process, records: Records) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_trace_a_caller_belongs_to_is_continued(
+    fake: FakeLLM, proxy: Process, records: Records, stream: bool
+) -> None:
     mark, trace = marker(), "4bf92f3577b34da6a3ce929d0e0e4736"
-    parent = f"00-{trace}-00f067aa0ba902b7-01"
-    await ask(proxy.url, "answer", mark, headers=[("traceparent", parent)])
-    assert (await records.of(mark)).trace_id == trace
-    assert trace.encode() in (await fake.request(mark)).head
+    caller = [("traceparent", f"00-{trace}-00f067aa0ba902b7-00"), ("tracestate", "a=1,b=2")]
+    await ask(proxy.url, "answer", mark, headers=caller, stream=stream)
+    record, received = await records.of(mark), await fake.request(mark)
+    assert record.trace_id == trace
+    assert received.header("traceparent") == f"00-{trace}-{record.span_id}-00"
+    assert received.header("tracestate") == "a=1,b=2"
+
+
+async def test_without_a_valid_trace_one_begins(fake: FakeLLM, proxy: Process, records: Records) -> None:
+    """Each time the same head, so that records also take the way of heads that came before."""
+    seen: set[str | None] = set()
+    async with await Connection.open(proxy.url) as connection:
+        for number in range(4):
+            mark = marker()
+            body = json.dumps(completion("answer", mark, user=mark)).encode()
+            headers = [("traceparent", "00-nonsense"), ("tracestate", "a=1"), ("x-request-id", "the same")]
+            await connection.request("POST", CHAT, headers, body)
+            request_id = (await connection.answer()).request_id
+            received = await fake.request(mark)
+            record = await _by_request_id(records, request_id)
+            assert record.trace_id == request_id.replace("-", "")
+            assert received.header("traceparent") == f"00-{record.trace_id}-{record.span_id}-01"
+            assert received.header("tracestate") is None
+            seen |= {record.trace_id, record.span_id}
+            assert len(seen) == 2 * (number + 1)
+
+
+@pytest.mark.parametrize("model", ["answer", "answer:429"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_answer_tells_where_the_time_went(
+    proxy: Process, records: Records, model: str, stream: bool
+) -> None:
+    mark = marker()
+    answer = await ask(proxy.url, model, mark, stream=stream)
+    timing = re.fullmatch(
+        r"weir-queue;dur=0, weir-connect;dur=(\d+\.\d), weir-upstream;dur=(\d+\.\d)",
+        answer.header("server-timing") or "",
+    )
+    record = await records.of(mark)
+    assert timing
+    assert record.connect_ms is not None
+    assert record.upstream_headers_ms is not None
+    assert float(timing[1]) == pytest.approx(record.connect_ms, abs=0.06)
+    assert float(timing[2]) == pytest.approx(record.upstream_headers_ms, abs=0.06)
 
 
 async def test_a_key_in_an_error_of_the_upstream_is_not_kept(

@@ -22,6 +22,7 @@ STREAM: Final = {"stream": True}
 STREAM_WITH_USAGE: Final = {"stream": True, "stream_options": {"include_usage": True}}
 
 OF_ONE_HOP: Final = {"connection", "keep-alive", "transfer-encoding"}
+OURS: Final = ("x-weir-", "server-timing")
 WITHHELD: Final = {"set-cookie", "server", "alt-svc", "strict-transport-security"}
 
 
@@ -29,7 +30,7 @@ def meaningful(answer: Answer) -> list[tuple[str, str]]:
     """The headers that a client acts on, in a fixed order."""
     pairs = [(name.lower(), value) for name, value in answer.head.headers]
     left_out = OF_ONE_HOP | WITHHELD
-    return sorted((n, v) for n, v in pairs if n not in left_out and not n.startswith("x-weir-"))
+    return sorted((n, v) for n, v in pairs if n not in left_out and not n.startswith(OURS))
 
 
 @pytest.mark.parametrize("options", [PLAIN, STREAM, STREAM_WITH_USAGE], ids=["plain", "stream", "with-usage"])

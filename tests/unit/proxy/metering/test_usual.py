@@ -84,7 +84,8 @@ def test_the_same_record_and_mark(data: st.DataObject) -> None:
     )
     known: dict[str, Any] = {
         "api_key_id": draw(st.sampled_from([None, "ci"])),
-        "trace_id": draw(st.sampled_from([None, "0" * 32])),
+        "trace_id": draw(st.sampled_from([None, "a" * 32])),
+        "span_id": draw(st.sampled_from([None, "b" * 16])),
         "facts": facts,
         "answer": answer,
         "outcome": draw(st.sampled_from([Outcome.COMPLETED, Outcome.CLIENT_ERROR])),
@@ -151,14 +152,16 @@ def test_the_usual_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     again = HeadMemory()
     again.came_again = True
     answer = AnswerFacts("m", "stop", Usage(1, 2, 3), 2.0, 2.0)
-    moments = {
+    moments: dict[str, Any] = {
         "received_at": 1.0,
         "sent_at": 1.5,
         "headers_at": 2.0,
         "upstream_done_at": 3.0,
         "connect_seconds": 0.0,
     }
-    one = exchange(again, (), answer=answer, outcome=Outcome.COMPLETED, status_code=200, **moments)
+    ids = {"trace_id": "a" * 32, "span_id": "b" * 16}
+    known = {"outcome": Outcome.COMPLETED, "status_code": 200, **moments, **ids}
+    one = exchange(again, (), answer=answer, **known)
     paper = Paper()
     pen = recorder(paper)
     pen.mark(one)

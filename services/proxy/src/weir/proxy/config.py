@@ -41,7 +41,7 @@ DEMO: Upstream = Upstream(name="demo", url="", provider="echo", models=("demo",)
 ASK_USAGE: Mapping[str, Literal["each", "end", "never"]] = {"vllm": "each", "llamacpp": "never"}
 """What streams are asked for where the operator does not say; llama.cpp tells its counts by itself."""
 _OLLAMA_PORT = 11434
-_OURS = HOP_BY_HOP | {"host", "content-length", "expect", "accept-encoding", "x-forwarded-for"}
+_OURS = HOP_BY_HOP | {"host", "content-length", "expect", "accept-encoding", "x-forwarded-for", "traceparent"}
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w.-]+$")]
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]

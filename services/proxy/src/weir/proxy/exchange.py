@@ -192,6 +192,13 @@ class Exchange(msgspec.Struct, eq=False):
     """Header lines of ours for whatever answer it gets."""
     api_key_id: str | None = None
     trace_id: str | None = None
+    """The caller's trace; without one, our own once the request goes up."""
+    trace_flags: str = "01"
+    """Sampled, where the caller does not say: an upstream that traces at all goes on doing so."""
+    span_id: str | None = None
+    """Ours in that trace; None for a request that no upstream got."""
+    trace_line: bytes = b""
+    """The header by which the upstream joins the trace."""
 
     body: list[bytes] = msgspec.field(default_factory=list[bytes])
     request_bytes: int = 0

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from weir.proxy.access.keys import Keys
 from weir.proxy.endpoints import Endpoint
 from weir.proxy.errors import ProxyError, rejected
+from weir.proxy.wire.trace_context import Trace, read_trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from weir.proxy.access.cors import Cors
     from weir.proxy.endpoints import EndpointTable
     from weir.proxy.exchange import RequestHead
-
-_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 
 
 class Admission(msgspec.Struct, frozen=True, gc=False):
@@ -33,7 +31,8 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
     api_key_id: str | None
     extra_headers: bytes
     """Header lines of ours for whatever answer it gets."""
-    trace_id: str | None
+    trace: Trace | None
+    """The caller's."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -68,7 +67,7 @@ class Admissions:
             api_key_id = keys.identify(head)
         except ProxyError as error:
             return Refusal(error, "unauthorized", endpoint.dialect)
-        return Admission(keys, endpoint, model, api_key_id, self._cors.headers(head), _trace_id(head))
+        return Admission(keys, endpoint, model, api_key_id, self._cors.headers(head), read_trace(head))
 
 
 def _unknown_url() -> ProxyError:
@@ -81,9 +80,3 @@ def _wrong_method(methods: Mapping[bytes, Endpoint]) -> ProxyError:
     allowed = b", ".join(methods)
     message = f"This endpoint takes {allowed.decode()} only."
     return rejected(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, (b"Allow", allowed))
-
-
-def _trace_id(head: RequestHead) -> str | None:
-    """The trace the caller belongs to (W3C Trace Context)."""
-    match = _TRACEPARENT.fullmatch(head.fields.get(b"traceparent", b""))
-    return match[1].decode() if match else None

@@ -20,6 +20,7 @@ from weir.proxy.providers.model_name import rename_in_form, rename_in_json
 from weir.proxy.providers.provider import Added
 from weir.proxy.tls import client_context
 from weir.proxy.wire.heads import RequestWriter, chunk
+from weir.proxy.wire.trace_context import header_line, own_ids
 from weir.proxy.wire.upstream import UpstreamPool
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Forwarder:
         `is_whole`: the body is; else the rest comes by the call's `send_on`.
         """
         exchange.upstream = upstream
+        _join_trace(exchange)
         body = exchange.body[0] if len(exchange.body) == 1 else b"".join(exchange.body)
         exchange.body.clear()
         self._attempt(exchange, upstream, ending, body, self._askable.of(upstream), is_whole=is_whole)
@@ -129,6 +131,7 @@ class Forwarder:
             body_bytes=length,
             identity=added != _NOTHING_ADDED,
             client_address=exchange.client.address,
+            trace_line=exchange.trace_line,
             path=_renamed_path(exchange, upstream) if upstream.rename else None,
         )
         request += chunk(body) if length is None and body else body
@@ -166,12 +169,17 @@ class Forwarder:
 
     async def fetch_all(self, exchange: Exchange, upstreams: Sequence[Upstream]) -> list[bytes | None]:
         """Ask each upstream for the path of the exchange; None for one that did not answer."""
+        _join_trace(exchange)
         return list(await asyncio.gather(*(self._fetch(exchange, upstream) for upstream in upstreams)))
 
     async def _fetch(self, exchange: Exchange, upstream: Upstream) -> bytes | None:
         timeouts = upstream.timeouts or self._timeouts
         request = self._writers[upstream.name].head(
-            exchange.head, body_bytes=0, identity=True, client_address=exchange.client.address
+            exchange.head,
+            body_bytes=0,
+            identity=True,
+            client_address=exchange.client.address,
+            trace_line=exchange.trace_line,
         )
         try:
             return await fetch(self._pools[upstream.name], request, min(FETCH_SECONDS, timeouts.first_byte))
@@ -193,6 +201,14 @@ class Forwarder:
     def close(self) -> None:
         for pool in self._pools.values():
             pool.close_idle(everything=True)
+
+
+def _join_trace(exchange: Exchange) -> None:
+    """The exchange's place in its caller's trace, or in one that begins with it."""
+    own_trace, span_id = own_ids(exchange.request_id)
+    trace_id = exchange.trace_id or own_trace
+    exchange.trace_id, exchange.span_id = trace_id, span_id
+    exchange.trace_line = header_line(trace_id, span_id, exchange.trace_flags)
 
 
 def _renamed(exchange: Exchange, upstream: Upstream, body: bytes) -> bytes:

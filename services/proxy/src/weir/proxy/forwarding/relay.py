@@ -158,7 +158,7 @@ class AnswerRelay:
             length=head.content_length if as_framed else None,
             chunked=self._chunked,
             connection=connection,
-            extra=exchange.extra_headers,
+            extra=exchange.extra_headers + _server_timing(exchange, now),
             drop=_CONTENT_ENCODING if isinstance(self._reader, UnpackingReader) else _NOTHING,
         )
 
@@ -215,3 +215,14 @@ class AnswerRelay:
             data, self._head = self._head + data, b""
         if data:
             self._exchange.client.write(data)
+
+
+def _server_timing(exchange: Exchange, now: float) -> bytes:
+    """What is known of the time so far; nothing for an answer that began before the request was whole."""
+    sent, connect = exchange.sent_at, exchange.connect_seconds
+    if sent is None or connect is None:
+        return b""
+    return b"server-timing: weir-queue;dur=0, weir-connect;dur=%.1f, weir-upstream;dur=%.1f\r\n" % (
+        connect * 1000,
+        (now - sent) * 1000,
+    )

@@ -64,6 +64,8 @@ def completed(words: bytes, exchange: Exchange, usage: Usage, sequence: int, now
         or connect is None
         or token is None
         or first_answer is None
+        or exchange.trace_id is None
+        or exchange.span_id is None
         or usage.raw is not None
         or usage.prompt_tokens is None
         or usage.completion_tokens is None
@@ -71,13 +73,16 @@ def completed(words: bytes, exchange: Exchange, usage: Usage, sequence: int, now
     ):
         return None
     record = (
-        b'%b,"request_id":"%b","started_at":%d,"sequence":%d,"queue_ms":0.0,"connect_ms":%.3f,'
+        b'%b,"request_id":"%b","trace_id":"%b","span_id":"%b","started_at":%d,"sequence":%d,'
+        b'"queue_ms":0.0,"connect_ms":%.3f,'
         b'"upstream_headers_ms":%.3f,"time_to_first_token_ms":%.3f,"time_to_first_answer_ms":%.3f,'
         b'"duration_ms":%.3f,"proxy_overhead_ms":%.3f,"prompt_tokens":%d,"completion_tokens":%d,'
         b'"total_tokens":%d,"request_bytes":%d,"response_bytes":%d'
         % (
             words,
             exchange.request_id.encode(),
+            exchange.trace_id.encode(),
+            exchange.span_id.encode(),
             exchange.started_us,
             sequence,
             connect * 1000,

@@ -257,8 +257,9 @@ class Pipeline:
             admission.model,
             admission.extra_headers,
             admission.api_key_id,
-            admission.trace_id,
         )
+        if admission.trace is not None:
+            exchange.trace_id, exchange.trace_flags = admission.trace.trace_id, admission.trace.flags
         self._counters.add("accepted")
         self._open.add(exchange)
         if slot is None:

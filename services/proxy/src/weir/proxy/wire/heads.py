@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from weir.proxy.wire.trace_context import read_trace
 from weir.servicekit.passthrough import HOP_BY_HOP
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _NEVER_UP: Final = (
         b"forwarded",
         b"x-real-ip",
         b"accept-encoding",
+        b"traceparent",
     }
 )
 _NEVER_DOWN: Final = (
@@ -63,6 +65,7 @@ class RequestWriter:
         body_bytes: int | None,
         identity: bool,
         client_address: str,
+        trace_line: bytes = b"",
         path: bytes | None = None,
     ) -> bytes:
         """The request's head up to the empty line.
@@ -78,14 +81,22 @@ class RequestWriter:
                 (self, identity), self._lines(head, identity, head.path)
             )
         if head.method == b"GET":
-            return b"%b%b\r\n\r\n" % (lines, client_address.encode())
+            return b"%b%b%b\r\n\r\n" % (lines, client_address.encode(), trace_line)
         if body_bytes is None:
-            return b"%b%b\r\nTransfer-Encoding: chunked\r\n\r\n" % (lines, client_address.encode())
-        return b"%b%b\r\nContent-Length: %d\r\n\r\n" % (lines, client_address.encode(), body_bytes)
+            framing = b"Transfer-Encoding: chunked"
+            return b"%b%b%b\r\n%b\r\n\r\n" % (lines, client_address.encode(), trace_line, framing)
+        return b"%b%b%b\r\nContent-Length: %d\r\n\r\n" % (
+            lines,
+            client_address.encode(),
+            trace_line,
+            body_bytes,
+        )
 
     def _lines(self, head: RequestHead, identity: bool, path: bytes) -> bytes:  # noqa: FBT001 - private
         """All that is the same for each request with this head; the client's address follows."""
         never = _and_named_by_connection(self._never, head.fields)
+        if b"tracestate" in head.fields and read_trace(head) is None:
+            never |= {b"tracestate"}  # it is the state of a trace that nobody knows
         lines = [
             b"%b: %b\r\n" % (name, value)
             for lower, name, value in head.headers
