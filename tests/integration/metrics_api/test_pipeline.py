@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 from tests.support.builders import make_event
@@ -111,15 +111,37 @@ def test_unread_entries_that_somebody_trims_are_noticed(api: MetricsApi) -> None
     until(lambda: api.json("/api/pipeline")["total"]["stored"] == 15, "what is left is stored")
     until(lambda: "15 records are being looked for" in _why(api), "the others are missed")
     assert api.json("/api/pipeline")["total"]["unaccounted"] is None, "not before they cannot come again"
+    written_off = command(api, "write-off")
+    assert (written_off.returncode, written_off.stdout) == (0, "proxy-1/b1: 15\nwrote off 15 requests\n")
+    total = api.json("/api/pipeline")["total"]
+    assert (total["accepted"], total["stored"], total["dead_lettered"]) == (30, 15, 15)
+    assert total["unaccounted"] == 0
+    assert command(api, "write-off").stdout == "nothing is unaccounted for\n", "it is not counted twice"
+    api.process.kill9()
+    unanswered = command(api, "write-off")
+    assert unanswered.returncode == 2
+    assert "start it, or set WEIR_API_LISTEN" in unanswered.stderr
+
+
+def command(api: MetricsApi, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run by an operator beside this metrics API."""
+    redis = cast("dict[str, Any]", api.redis.get_connection_kwargs())
+    env = {
+        **os.environ,
+        "REDIS_URL": f"redis://{redis['host']}:{redis['port']}/0",
+        "WEIR_API_LISTEN": api.url.removeprefix("http://"),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "weir.metrics_api", *words],
+        env=env, cwd=api.data, capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
 
 
 def _why(api: MetricsApi) -> str:
     return api.json("/api/pipeline")["unknown"].get("unaccounted", "")
 
 
-def test_dead_letters_are_accounted_for_replayed_and_dropped(
-    api: MetricsApi, redis_server: RedisServer
-) -> None:
+def test_dead_letters_are_accounted_for_replayed_and_dropped(api: MetricsApi) -> None:
     good, bad = numbered(2)
     broken = encode(bad).replace(b'"proxy_id":"proxy-1"', b'"proxy_id":"proxy-1","stream":"SECRET"', 1)
     broken = broken.replace(b',"stream":true', b"", 1)
@@ -131,26 +153,19 @@ def test_dead_letters_are_accounted_for_replayed_and_dropped(
     total = api.json("/api/pipeline")["total"]
     assert (total["stored"], total["dead_lettered"], total["unaccounted"]) == (1, 1, 0)
 
-    def command(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "weir.metrics_api", "dead-letters", *words],
-            env={**os.environ, "REDIS_URL": redis_server.url},
-            cwd=api.data, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-
-    listed = command("list")
+    listed = command(api, "dead-letters", "list")
     assert (listed.returncode, listed.stdout.splitlines()[-1]) == (0, "1 dead letter")
     assert "proxy-1/b1" in listed.stdout
     assert "SECRET" not in listed.stdout
-    assert command("replay", "--all").stdout == "replayed 1 dead letter\n"
+    assert command(api, "dead-letters", "replay", "--all").stdout == "replayed 1 dead letter\n"
     until(lambda: api.json("/api/pipeline")["dead_letters"] == 1, "it is as odd as it was")
-    unknown = command("drop", "1-1")
+    unknown = command(api, "dead-letters", "drop", "1-1")
     assert (unknown.returncode, unknown.stdout) == (2, "dropped 0 dead letters\n")
-    assert command("drop", "--all").stdout == "dropped 1 dead letter\n"
+    assert command(api, "dead-letters", "drop", "--all").stdout == "dropped 1 dead letter\n"
     report = api.json("/api/pipeline")
     assert (report["dead_letters"], report["total"]["dead_lettered"], report["total"]["unaccounted"]) == (
         0,
         1,
         0,
     )
-    assert command("list", "--json").stdout == ""
+    assert command(api, "dead-letters", "list", "--json").stdout == ""

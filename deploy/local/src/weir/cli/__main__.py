@@ -152,6 +152,14 @@ def drop(*ids: str, all_: Annotated[bool, Parameter("--all", negative="")] = Fal
     return main(["dead-letters", "drop", *ids, *(["--all"] if all_ else [])])
 
 
+@app.command(name="write-off")
+def write_off() -> int:
+    """Count what is unaccounted for as lost, as after a restored backup. The metrics API has to run."""
+    from weir.metrics_api.__main__ import main
+
+    return main(["write-off"])
+
+
 @app.command
 def dashboard(
     *,

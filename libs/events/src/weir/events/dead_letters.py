@@ -118,6 +118,11 @@ async def drop(redis: Redis, letter: Letter) -> bool:
     return bool(await redis.xdel(DEAD, letter.id))
 
 
+async def write_off(redis: Redis, life: str, count: int) -> None:
+    """Records of a life that are nowhere are given up: they count as put aside and dropped."""
+    await redis.hincrby(DEAD_COUNTS, life, count)
+
+
 def _fields(letter: DeadLetter) -> list[tuple[str, bytes | str]]:
     data = letter.data or b""
     fields: list[tuple[str, bytes | str]] = [

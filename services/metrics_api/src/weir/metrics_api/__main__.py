@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weir.metrics_api import upkeep
-from weir.metrics_api.ingest import dead_letters_command
+from weir.metrics_api.ingest import dead_letters_command, write_off
 from weir.metrics_api.settings import MetricsApiSettings
 from weir.metrics_api.storage.port import StorageStartError, UpkeepError
 from weir.servicekit import logs, run
@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     migrate.add_argument("--compact", action="store_true", help="SQLite: give free space back to the disk")
     migrate.set_defaults(work=_migrate)
     dead_letters_command.add_to(commands)
+    write_off.add_to(commands)
     return parser
 
 
