@@ -5,9 +5,10 @@
 Clients of every kind ask at a steady rate and keep a ledger; hostile ones send slow heads, half-open and
 reset connections, garbage; people look at the dashboard. Redis is killed and started, a worker and the
 metrics API are killed, in turn; in the second half the metrics API and one worker are left alone, so that
-each kind of process has one life that is long enough to be judged. It prints what every process holds each
-minute, and at the end the course of each number after the warm-up, rows against the ledger, and the verdict.
-It ends with 1 if anything grew, was lost or was seen by a client that must not be seen.
+each kind of process has one life that is long enough to be judged, and a backlog of records comes at once.
+It prints what every process holds each minute, and at the end the course of each number after the warm-up,
+rows against the ledger, and the verdict. It ends with 1 if anything grew, was lost or was seen by a client
+that must not be seen.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def main() -> int:
         rate=options.rate,
         fault_every=options.fault_every,
         warm_up=options.warm_up,
+        backlog=options.backlog,
     )
     postgres = PostgresServer() if plan.kind == "postgres" else None
     try:
@@ -83,7 +85,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=100.0, help="requests a second, hostile ones apart")
     parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--fault-every", type=float, default=60.0, help="seconds")
-    parser.add_argument("--warm-up", type=float, default=180.0, help="seconds of a life that are not judged")
+    parser.add_argument("--warm-up", type=float, default=0.4, help="the part of a life that is not judged")
+    parser.add_argument("--backlog", type=int, default=200_000, help="records that come at once at half time")
     return parser.parse_args()
 
 

@@ -17,7 +17,7 @@ GROWTH: Final = 0.05
 """Of what a process held after its warm-up: more is no longer flat."""
 ROOM: Final[dict[str, float]] = {"rss": 1.5 * MB, "descriptors": 4.0, "threads": 2.0, "tasks": 4.0}
 """Growth that says nothing: an allocator's next arena, a connection more at the moment of looking."""
-FEWEST: Final = 12
+FEWEST: Final = 24
 """Samples of a life that anything can be said of."""
 
 
@@ -81,9 +81,9 @@ def longest_life(samples: Iterable[Sample]) -> list[Sample]:
 
 
 def courses(samples: Sequence[Sample], warm_up: float) -> list[Course]:
-    """Each number of the longest life without its first `warm_up` seconds; none of one that was too short."""
+    """Each number of the longest life without the first part of it; none of one that was too short."""
     life = longest_life(samples)
-    settled = [sample for sample in life if sample.at - life[0].at >= warm_up]
+    settled = life[round(len(life) * warm_up) :]
     if len(settled) < FEWEST:
         return []
     found: list[Course] = []

@@ -7,10 +7,12 @@ import contextlib
 import itertools
 import random
 import re
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from redis import Redis
 from tests.fault.balance import Balance, compare
 from tests.fault.clients import Clients
 from tests.fault.faults import kill_api, kill_redis
@@ -19,8 +21,12 @@ from tests.fault.ledger import Ledger
 from tests.soak.hostile import MANNERS, Hostile
 from tests.soak.measuring import MB, Course, Sample, courses, look
 from tests.soak.watchers import Watchers
+from tests.support.builders import make_event
 from tests.support.raw_http import IncompleteAnswerError, fetch
 from tests.support.redis_server import free_port
+
+from weir.events import encode
+from weir.events.stream import FIELD, REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +38,9 @@ CLIENTS: Final = 24
 HOSTILE_OF_EACH: Final = 2
 LISTENERS: Final = 3
 LOOK_SECONDS: Final = 5.0
+BACKLOG_STEP: Final = 1000
+DAY_US: Final = 86_400_000_000
+MODELS: Final = ("answer-2026-01-01", "llama3", "qwen3", "mistral")
 TELL_EVERY: Final = 12
 """Looks: a line a minute."""
 AFTERWARDS_SECONDS: Final = 15.0
@@ -52,6 +61,11 @@ class Plan:
     rate: float
     fault_every: float
     warm_up: float
+    """The part of a life that is not judged."""
+    backlog: int
+    """Records that come at once when the metrics API has been killed for the last time, as from a proxy that
+    was cut off: they fill its caches, which would otherwise grow for hours until they are full.
+    """
 
 
 @dataclass(slots=True)
@@ -60,6 +74,7 @@ class Report:
 
     samples: list[Sample] = field(default_factory=list[Sample])
     courses: list[str] = field(default_factory=list[str])
+    backlog: int = 0
     faults: Counter[str] = field(default_factory=Counter[str])
     others: str = ""
     balance: Balance = field(default_factory=Balance)
@@ -222,6 +237,8 @@ class Soak:
             name = next(faults)
             if name == "metrics API killed" and loop.time() > half:
                 name = next(faults)  # its last life is to be a long one
+                if not self._report.backlog:
+                    await asyncio.to_thread(self._send_backlog)
             self._trouble += 1
             if name == "Redis killed":
                 await kill_redis(self._installation, source)
@@ -232,6 +249,28 @@ class Soak:
             self._trouble -= 1
             self._trouble_at = loop.time()
             self._report.faults[name] += 1
+
+    def _send_backlog(self) -> None:
+        """Requests of the last days, which the ledger knows like all others."""
+        source = random.Random(f"{self._plan.seed}/backlog")  # noqa: S311 - to be repeated
+        now = time.time_ns() // 1000
+        with Redis.from_url(self._installation.redis.url, socket_timeout=30) as redis:
+            for start in range(0, self._plan.backlog, BACKLOG_STEP):
+                pipe = redis.pipeline(transaction=False)
+                for number in range(start, min(start + BACKLOG_STEP, self._plan.backlog)):
+                    mark = f"backlog-{number}"
+                    event = make_event(
+                        started_at=now - source.randrange(3 * DAY_US),
+                        client_request_id=mark,
+                        user=f"user-{source.randrange(1000)}",
+                        model=source.choice(MODELS),
+                    )
+                    self._ledger.whole(
+                        event.client_request_id or "", "backlog", event.request_id, "completed", None
+                    )
+                    pipe.xadd(REQUESTS, {FIELD: encode(event)})
+                pipe.execute()
+        self._report.backlog = self._plan.backlog
 
     async def _kill_worker(self) -> None:
         """One of those that are not to live for long."""

@@ -19,6 +19,8 @@ _SILENCE_SECONDS: Final = 40.0
 JSON: Final = ("Content-Type", "application/json")
 QUESTIONS: Final = (
     "/api/requests?limit=50",
+    "/api/requests?range=7d&user=user-7",
+    "/api/series?metrics=requests,latency_p95&range=7d&by=model",
     "/api/summary?range=1h&by=model",
     "/api/series?metrics=requests,ttft_p95&range=1h",
     "/api/metrics?range=5m",
