@@ -186,7 +186,7 @@ async def test_a_second_sigterm_ends_at_once_and_the_next_start_records_it(
         proxy.send(signal.SIGTERM)
         await eventually(lambda: refused(proxy), "nobody new is let in")
         proxy.send(signal.SIGTERM)
-        await asyncio.to_thread(proxy.wait, 3)
+        await asyncio.to_thread(proxy.wait, 20)
 
     again = start_proxy(redis_server.url, tmp_path, {"WEIR_UPSTREAM_URL": fake.url})
 
@@ -206,7 +206,7 @@ async def test_an_idle_proxy_stops_at_once(proxy: Process) -> None:
         await idle.request("POST", CHAT, [], body)
         await idle.answer()
         proxy.send(signal.SIGTERM)
-        assert await asyncio.to_thread(proxy.wait, 3) == 0, proxy.stderr
+        assert await asyncio.to_thread(proxy.wait, 20) == 0, proxy.stderr
         assert await idle.ended() == b""
 
 
