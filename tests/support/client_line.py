@@ -79,6 +79,10 @@ class NotingApplication:
     def client_resumed(self, exchange: Exchange) -> None:
         self.flow.append(f"resume {exchange.request_id}")
 
+    def crowded(self, error: BadRequestError, client: ClientConnection) -> None:
+        client.write(b"%d;" % error.status.value)
+        client.close()
+
     def malformed(self, error: BadRequestError, client: ClientConnection, exchange: Exchange | None) -> None:
         self.errors.append((error.status.value, exchange))
         client.write(b"%d;" % error.status.value)

@@ -60,6 +60,8 @@ def seen(
     """What the upstream sees of a request: the client's lines that go up, and ours around them."""
     ours = [
         b"Accept-Encoding: " + codings,
+        b"X-Forwarded-Proto: http",
+        *([b"X-Forwarded-Host: " + host] if host else []),
         b"X-Forwarded-For: 127.0.0.1",
     ]
     length = () if body is None else (b"Content-Length: %d" % len(body),)

@@ -18,11 +18,17 @@ if TYPE_CHECKING:
 PLAIN = Upstream(name="one", url="http://upstream.test:8000/base/v1")
 
 
-def up(*lines: str, upstream: Upstream = PLAIN, pass_key: bool = True, identity: bool = False) -> list[str]:
+def up(
+    *lines: str,
+    upstream: Upstream = PLAIN,
+    pass_key: bool = True,
+    identity: bool = False,
+    trusted: bool = False,
+) -> list[str]:
     """The lines of the head that an upstream gets."""
     head = read_request_head(b"POST", b"/v1/x?q=1", "1.1", headers("Host: weir.test", *lines))
     written = RequestWriter(upstream, pass_client_key=pass_key).head(
-        head, body_bytes=5, identity=identity, client_address="192.0.2.7"
+        head, body_bytes=5, identity=identity, client_address="192.0.2.7", trusted=trusted
     )
     assert written.endswith(b"\r\n\r\n")
     return written.decode("latin-1").split("\r\n")[:-2]
@@ -52,8 +58,52 @@ class TestUp:
             "Content-Type: application/json",
             "X-Thing: a",
             "Accept-Encoding: identity",
+            "X-Forwarded-Proto: http",
+            "X-Forwarded-Host: weir.test",
             "X-Forwarded-For: 192.0.2.7",
             "Content-Length: 5",
+        ]
+
+    TOLD = (
+        *("X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https", "X-Forwarded-Host: told.test"),
+        *("x-forwarded-for: 7.7.7.7, 8.8.8.8", "X-Forwarded-Port: 444", "Forwarded: for=6.6.6.6"),
+        "X-Real-IP: 6.6.6.6",
+    )
+
+    def test_what_a_client_says_of_where_it_comes_from_is_not_believed(self) -> None:
+        assert [line for line in up(*self.TOLD) if "orward" in line or "Real" in line] == [
+            "X-Forwarded-Proto: http",
+            "X-Forwarded-Host: weir.test",
+            "X-Forwarded-For: 192.0.2.7",
+        ]
+
+    def test_a_trusted_proxy_is_believed_and_added_to_the_chain(self) -> None:
+        assert [line for line in up(*self.TOLD, trusted=True) if "orward" in line or "Real" in line] == [
+            "X-Forwarded-Proto: https",
+            "X-Forwarded-Host: told.test",
+            "X-Forwarded-Port: 444",
+            "Forwarded: for=6.6.6.6",
+            "X-Real-Ip: 6.6.6.6",
+            "X-Forwarded-For: 6.6.6.6, 7.7.7.7, 8.8.8.8, 192.0.2.7",
+        ]
+
+    def test_a_trusted_proxy_that_says_nothing_is_a_client(self) -> None:
+        assert up(trusted=True) == up()
+
+    def test_the_same_head_of_a_client_and_of_a_trusted_proxy_is_written_twice(self) -> None:
+        head = read_request_head(b"GET", b"/v1/x", "1.1", headers("Host: a", "X-Forwarded-For: 6.6.6.6"))
+        writer = RequestWriter(PLAIN, pass_client_key=True)
+        for trusted in (False, True, False):
+            written = writer.head(
+                head, body_bytes=0, identity=False, client_address="192.0.2.7", trusted=trusted
+            )
+            assert (b"6.6.6.6" in written) is trusted
+
+    def test_what_the_operator_sets_for_an_upstream_is_not_set_twice(self) -> None:
+        upstream = Upstream(name="one", url="http://a", headers=(("x-forwarded-host", "b"),))
+        assert [line for line in up(upstream=upstream) if "host" in line.lower()] == [
+            "Host: a",
+            "x-forwarded-host: b",
         ]
 
     def test_a_get_has_no_length_and_a_renamed_path_its_prefix(self) -> None:

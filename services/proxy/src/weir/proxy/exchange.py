@@ -80,6 +80,11 @@ class Client(Protocol):
         """The client's IP address."""
         ...
 
+    @property
+    def is_trusted(self) -> bool:
+        """What its requests say of where they come from is believed."""
+        ...
+
     def write(self, data: bytes) -> None:
         """Hand bytes of the response to the transport."""
         ...

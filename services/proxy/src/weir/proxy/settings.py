@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from weir.events.redis_url import check_redis_url
 from weir.proxy.endpoints import GROUPS
 from weir.proxy.upstream import Address, read_key
+from weir.proxy.worker_plan import ClientLimits
 from weir.servicekit.settings import ServiceSettings, setting
 from weir.servicekit.values import Bytes, Listen, Names, Seconds
 
@@ -40,6 +42,17 @@ def _name(text: str) -> str:
     if not text or not text.replace("-", "").replace("_", "").replace(".", "").isalnum():
         raise ValueError(f"{text!r} is not a name; write letters, digits, dots, dashes and underscores")
     return text
+
+
+def _networks(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        try:
+            ipaddress.ip_network(name, strict=False)
+        except ValueError:
+            raise ValueError(
+                f"{name!r} is no address; write addresses or networks, such as 10.0.0.7 or 10.0.0.0/8"
+            ) from None
+    return names
 
 
 def _secret(value: SecretStr) -> SecretStr:
@@ -182,6 +195,47 @@ class ProxySettings(ServiceSettings):
         default=500,
         description="bytes a second that a request's body must come with, or it gets 408; 0 for any rate",
     )
+    max_target: Bytes = setting(
+        "WEIR_PROXY_MAX_TARGET",
+        default="8KiB",
+        description="the longest path with its query; a longer one gets 414",
+    )
+    max_header: Bytes = setting(
+        "WEIR_PROXY_MAX_HEADER", default="16KiB", description="the largest header; a larger one gets 431"
+    )
+    max_headers: Bytes = setting(
+        "WEIR_PROXY_MAX_HEADERS", default="64KiB", description="all headers together; larger ones get 431"
+    )
+    max_fields: Annotated[int, Field(ge=10, le=10_000)] = setting(
+        "WEIR_PROXY_MAX_FIELDS", default=100, description="headers of a request; more get 431"
+    )
+    max_chunk_extension: Bytes = setting(
+        "WEIR_PROXY_MAX_CHUNK_EXTENSION",
+        default="1KiB",
+        description="what may stand beside the size of a chunk; more gets 400",
+    )
+    max_requests: Annotated[int, Field(ge=0, le=1 << 30)] = setting(
+        "WEIR_PROXY_MAX_REQUESTS",
+        default=100_000,
+        description="requests over one connection, which closes after that; 0 for any number",
+    )
+    max_connections: Annotated[int, Field(ge=0, le=1 << 20)] = setting(
+        "WEIR_PROXY_MAX_CONNECTIONS",
+        default=20_000,
+        description="client connections per worker; more get 503; 0 for any number",
+    )
+    max_connections_per_address: Annotated[int, Field(ge=0, le=1 << 20)] = setting(
+        "WEIR_PROXY_MAX_CONNECTIONS_PER_ADDRESS",
+        default=1_000,
+        description="connections per worker from one address (IPv6: one /64); more get 429; 0 for any number;"
+        " not counted are this machine's own and those of trusted proxies",
+    )
+    trusted_proxies: Annotated[Names, AfterValidator(_networks)] = setting(
+        "WEIR_TRUSTED_PROXIES",
+        default="",
+        description="proxies in front whose X-Forwarded headers are believed and passed on: addresses or"
+        " networks, separated by commas",
+    )
     max_in_flight: Annotated[int, Field(ge=1, le=1_000_000)] = setting(
         "WEIR_PROXY_MAX_IN_FLIGHT", default=10_000, description="requests in flight per worker; more get 503"
     )
@@ -190,6 +244,11 @@ class ProxySettings(ServiceSettings):
     )
     keep_alive: Seconds = setting(
         "WEIR_PROXY_KEEP_ALIVE", default="75s", description="how long an idle client connection is kept"
+    )
+    stall_timeout: Seconds = setting(
+        "WEIR_PROXY_STALL_TIMEOUT",
+        default="2m",
+        description="how long a client may leave its answer unread when no more of it can be held",
     )
     drain: Seconds = setting(
         "WEIR_PROXY_DRAIN", default="30s", description="how long requests in flight may finish at a stop"
@@ -212,3 +271,18 @@ class ProxySettings(ServiceSettings):
     total_timeout: Seconds = setting(
         "WEIR_UPSTREAM_TOTAL_TIMEOUT", default="1h", description="how long an answer may take in all"
     )
+
+    def client_limits(self) -> ClientLimits:
+        """How much one client may have, as the workers are told."""
+        return ClientLimits(
+            target_bytes=self.max_target,
+            header_bytes=self.max_header,
+            head_bytes=self.max_headers,
+            fields=self.max_fields,
+            chunk_extension_bytes=self.max_chunk_extension,
+            requests=self.max_requests,
+            connections=self.max_connections,
+            connections_of_address=self.max_connections_per_address,
+            stalled=self.stall_timeout,
+            trusted=self.trusted_proxies,
+        )

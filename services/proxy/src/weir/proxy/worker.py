@@ -44,6 +44,7 @@ from weir.proxy.routing.router import Router
 from weir.proxy.tls import server_context
 from weir.proxy.upstream import Timeouts
 from weir.proxy.wire.client_tls import EncryptedClient
+from weir.proxy.wire.crowd import Crowd
 from weir.proxy.wire.framing import HeadLimits
 from weir.proxy.wire.known_heads import KnownHeads
 from weir.proxy.wire.patience import ClientTimeouts
@@ -75,8 +76,18 @@ class Worker:
         self._clock = clock
         self._tasks = BackgroundTasks()
         self._connections: set[ClientConnection] = set()
-        self._limits = HeadLimits()
-        self._timeouts = ClientTimeouts(plan.head_timeout, plan.keep_alive_timeout, plan.min_body_rate)
+        limits = plan.limits
+        self._limits = HeadLimits(
+            limits.target_bytes,
+            limits.header_bytes,
+            limits.head_bytes,
+            limits.fields,
+            limits.chunk_extension_bytes,
+        )
+        self._timeouts = ClientTimeouts(
+            plan.head_timeout, plan.keep_alive_timeout, plan.min_body_rate, limits.stalled
+        )
+        self._crowd = Crowd(limits.connections, limits.connections_of_address, limits.trusted)
         self._known = KnownHeads()
         directory = Path(plan.journal_directory)
         self._counters = Counters(plan.counters_fd)
@@ -162,6 +173,7 @@ class Worker:
                 plan.connect_timeout, plan.first_byte_timeout, plan.idle_timeout, plan.total_timeout
             ),
             pass_client_keys=not config.clients,
+            scheme=b"http" if config.tls is None else b"https",
             tasks=self._tasks,
             monotonic=self._clock.monotonic,
         )
@@ -177,6 +189,8 @@ class Worker:
             self._connections,
             known=self._known,
             proxy_protocol=self._plan.proxy_protocol and self._tls is None,
+            crowd=self._crowd,
+            most_requests=self._plan.limits.requests,
         )
 
     def _connect_encrypted(self) -> EncryptedClient:

@@ -18,6 +18,25 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """What the public port proves itself with; None for plain HTTP."""
 
 
+class ClientLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a client may have. Of requests and connections, 0 is any number."""
+
+    target_bytes: int = 8 << 10
+    header_bytes: int = 16 << 10
+    head_bytes: int = 64 << 10
+    fields: int = 100
+    chunk_extension_bytes: int = 1 << 10
+    requests: int = 0
+    """Over one connection."""
+    connections: int = 0
+    """Of the worker."""
+    connections_of_address: int = 0
+    stalled: float = 120.0
+    """Seconds it may leave its answer unread."""
+    trusted: tuple[str, ...] = ()
+    """Addresses and networks of proxies in front."""
+
+
 class WorkerPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a worker needs to know; descriptors are inherited."""
 
@@ -51,5 +70,6 @@ class WorkerPlan(msgspec.Struct, frozen=True, kw_only=True):
     head_timeout: float
     keep_alive_timeout: float
     drain_seconds: float
+    limits: ClientLimits = ClientLimits()
     log_level: str
     log_format: str

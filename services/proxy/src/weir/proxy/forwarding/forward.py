@@ -54,6 +54,7 @@ class Forwarder:
         *,
         timeouts: Timeouts,
         pass_client_keys: bool,
+        scheme: bytes = b"http",
         tasks: BackgroundTasks,
         monotonic: Callable[[], float],
     ) -> None:
@@ -85,7 +86,9 @@ class Forwarder:
                 upstream.name, pool, upstream.timeouts or timeouts, self._deadlines, tasks, monotonic
             )
             self._writers[upstream.name] = RequestWriter(
-                upstream, pass_client_key=pass_client_keys and upstream.api_key is None
+                upstream,
+                pass_client_key=pass_client_keys and upstream.api_key is None,
+                scheme=scheme,
             )
 
     def send(self, exchange: Exchange, upstream: Upstream, ending: Ending, *, is_whole: bool) -> None:
@@ -132,6 +135,7 @@ class Forwarder:
             identity=added != _NOTHING_ADDED,
             client_address=exchange.client.address,
             trace_line=exchange.trace_line,
+            trusted=exchange.client.is_trusted,
             path=_renamed_path(exchange, upstream) if upstream.rename else None,
         )
         request += chunk(body) if length is None and body else body
@@ -180,6 +184,7 @@ class Forwarder:
             identity=True,
             client_address=exchange.client.address,
             trace_line=exchange.trace_line,
+            trusted=exchange.client.is_trusted,
         )
         try:
             return await fetch(self._pools[upstream.name], request, min(FETCH_SECONDS, timeouts.first_byte))

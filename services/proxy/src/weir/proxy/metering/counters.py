@@ -18,6 +18,7 @@ NAMES: Final = (
     "not_found",
     "unauthorized",
     "malformed",
+    "crowded",
     "journal_full",
     "connections",
     "connections_open",

@@ -212,6 +212,7 @@ class Parent:
             head_timeout=settings.head_timeout,
             keep_alive_timeout=settings.keep_alive,
             drain_seconds=settings.drain,
+            limits=settings.client_limits(),
             log_level=settings.log_level,
             log_format=settings.log_format,
         )

@@ -47,9 +47,15 @@ def malformed(error: BadRequestError) -> ProxyError:
     return rejected(error.status, error.code, error.message)
 
 
+def crowded(error: BadRequestError) -> ProxyError:
+    return rejected(error.status, error.code, error.message, (b"Retry-After", b"%d" % RETRY_SECONDS))
+
+
 def refuse_malformed(client: ClientConnection, refusal: ProxyError) -> None:
     """Answer what is no request. Nothing of it is repeated, and nothing after it is read."""
-    client.write(own_response(refusal.status, refusal.body(), request_id=None, close=True))
+    client.write(
+        own_response(refusal.status, refusal.body(), request_id=None, close=True, headers=refusal.headers)
+    )
     client.close()
 
 

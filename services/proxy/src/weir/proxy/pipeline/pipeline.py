@@ -199,6 +199,11 @@ class Pipeline:
         if not exchange.recorded:
             self._recorder.mark(exchange)
 
+    def crowded(self, error: BadRequestError, client: ClientConnection) -> None:
+        """One connection too many: told when to come again, and closed."""
+        self._counters.add("crowded")
+        answers.refuse_malformed(client, answers.crowded(error))
+
     def malformed(self, error: BadRequestError, client: ClientConnection, exchange: Exchange | None) -> None:
         """Not HTTP as we take it. The answer repeats nothing of what came."""
         self._counters.add("malformed")

@@ -35,6 +35,10 @@ class Application(Protocol):
 
     def client_resumed(self, exchange: Exchange) -> None: ...
 
+    def crowded(self, error: BadRequestError, client: ClientConnection) -> None:
+        """There are too many connections; say so and close."""
+        ...
+
     def malformed(self, error: BadRequestError, client: ClientConnection, exchange: Exchange | None) -> None:
         """What came is not a request, or its body broke off the rails; answer if possible and close."""
         ...

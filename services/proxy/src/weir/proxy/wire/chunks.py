@@ -42,52 +42,50 @@ class ChunkReader:
             BadRequestError: these are no chunks.
         """
         pieces: list[bytes] = []
-        rest: bytes | None = data
-        while rest and not self._in_trailer:
-            rest = self._take_data(rest, pieces) if self._left else self._take_size(rest)
-        rest = self._take_trailer(rest or b"") if self._in_trailer else None
+        at = 0
+        while at < len(data) and not self._in_trailer:
+            at = self._take_data(data, at, pieces) if self._left else self._take_size(data, at)
+        rest = self._take_trailer(data[at:]) if self._in_trailer else None
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._body_bytes += len(body)
         if self._framing_bytes > self._limits.head_bytes + _OVERHEAD * self._body_bytes:
             raise refusals.malformed("There is too little in the chunks of the request's body.")
         return body, rest
 
-    def _take_data(self, data: bytes, pieces: list[bytes]) -> bytes:
-        """The chunk's share of the data, and of the CR LF after it."""
+    def _take_data(self, data: bytes, at: int, pieces: list[bytes]) -> int:
+        """The chunk's share of the data, and of the CR LF after it; where that ends."""
         size = self._left - len(EOL)
         if size > 0:
-            pieces.append(data[:size])
-        end = data[max(size, 0) : self._left]
+            pieces.append(data[at : at + size])
+        end = data[at + max(size, 0) : at + self._left]
         if end and not EOL[len(EOL) - min(self._left, len(EOL)) :].startswith(end):
             raise _malformed()
-        rest = data[self._left :]
-        self._left = max(self._left - len(data), 0)
-        return rest
+        taken = min(self._left, len(data) - at)
+        self._left -= taken
+        return at + taken
 
-    def _take_size(self, data: bytes) -> bytes:
-        """The line before a chunk."""
-        held = self._held
-        held += data
-        end = held.find(EOL)
-        most = _SIZE_DIGITS + self._limits.chunk_extension_bytes
-        if end < 0:
-            if len(held) > most + 1 or _BEGUN.fullmatch(held) is None:
+    def _take_size(self, data: bytes, at: int) -> int:
+        """The line before a chunk; where it ends."""
+        held, most = self._held, self._limits.chunk_extension_bytes
+        end = data.find(b"\n", at) + 1
+        held += data[at : end or len(data)]
+        if not end:
+            if len(held) > _SIZE_DIGITS + most + 1 or _BEGUN.fullmatch(held) is None:
                 raise _malformed()
             check_begun(held, 0)
-            return b""
-        line = _SIZE_LINE.fullmatch(held, 0, end)
-        if line is None or end > most:
+            return len(data)
+        line = _SIZE_LINE.fullmatch(held, 0, len(held) - len(EOL))
+        if line is None or not held.endswith(EOL) or len(line[2]) > most:
             raise _malformed()
         size = int(line[1], 16)
-        rest = bytes(held[end + len(EOL) :])
-        self._framing_bytes += end + 2 * len(EOL)
+        self._framing_bytes += len(held) + len(EOL)
         held.clear()
         if size:
             self._left = size + len(EOL)
         else:
             self._in_trailer = True
             held += EOL  # so that the empty line is found where there is no trailer
-        return rest
+        return end
 
     def _take_trailer(self, data: bytes) -> bytes | None:
         """Nothing that we send on needs it, but it must be one."""

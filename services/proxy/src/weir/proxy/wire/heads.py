@@ -24,8 +24,6 @@ _NEVER_UP: Final = (
     | {
         b"cookie",
         b"http2-settings",
-        b"forwarded",
-        b"x-real-ip",
         b"accept-encoding",
         b"traceparent",
     }
@@ -33,7 +31,9 @@ _NEVER_UP: Final = (
 _NEVER_DOWN: Final = (
     _HOP_BY_HOP | _FRAMING | {b"set-cookie", b"server", b"alt-svc", b"strict-transport-security"}
 )
-_NEVER_UP_BEGIN: Final = (b"x-weir-", b"x-forwarded-")
+_FORWARDED: Final = (b"x-forwarded-", b"forwarded", b"x-real-ip")
+"""Where a request comes from, as whoever is in front tells it."""
+_NEVER_UP_BEGIN: Final = (b"x-weir-", *_FORWARDED)
 _NEVER_DOWN_BEGIN: Final = (b"access-control-", b"x-weir-")
 """CORS is ours to say; and who reads `x-weir-`, reads us."""
 _READABLE: Final = (b"gzip", b"deflate", b"br", b"zstd", b"identity")
@@ -43,9 +43,13 @@ _READABLE: Final = (b"gzip", b"deflate", b"br", b"zstd", b"identity")
 class RequestWriter:
     """Writes the heads of the requests to one upstream."""
 
-    def __init__(self, upstream: Upstream, *, pass_client_key: bool) -> None:
-        """`pass_client_key`: the client's own Authorization is meant for this upstream."""
+    def __init__(self, upstream: Upstream, *, pass_client_key: bool, scheme: bytes = b"http") -> None:
+        """`pass_client_key`: the client's own Authorization is meant for this upstream.
+
+        `scheme`: by which clients reach us.
+        """
         address = upstream.address
+        self._scheme = scheme
         self._prefix = address.prefix
         fixed = {name.lower().encode(): (name.encode(), value.encode()) for name, value in upstream.headers}
         if upstream.api_key is not None and upstream.provider == "anthropic":
@@ -55,6 +59,7 @@ class RequestWriter:
         self._never: frozenset[bytes] = (
             _NEVER_UP | fixed.keys() | (frozenset[bytes]() if pass_client_key else _KEYS)
         )
+        self._set_by_operator = frozenset(fixed)
         lines = [b"Host: " + address.authority, *(name + b": " + value for name, value in fixed.values())]
         self._fixed = b"\r\n".join(lines) + b"\r\n"
 
@@ -66,20 +71,21 @@ class RequestWriter:
         identity: bool,
         client_address: str,
         trace_line: bytes = b"",
+        trusted: bool = False,
         path: bytes | None = None,
     ) -> bytes:
         """The request's head up to the empty line.
 
         `body_bytes`: None if it is not known, then it goes in chunks. `identity` asks for an answer that
-        is not compressed; `path` replaces the client's.
+        is not compressed; `trusted`: what the client says of where the request comes from is passed on;
+        `path` replaces the client's.
         """
         if path is not None:
-            lines = self._lines(head, identity, path)
+            lines = self._lines(head, identity, trusted, path)
         else:
             kept = head.memory.lines
-            lines = kept.get((self, identity)) or kept.setdefault(
-                (self, identity), self._lines(head, identity, head.path)
-            )
+            key = (self, identity, trusted)
+            lines = kept.get(key) or kept.setdefault(key, self._lines(head, identity, trusted, head.path))
         if head.method == b"GET":
             return b"%b%b%b\r\n\r\n" % (lines, client_address.encode(), trace_line)
         if body_bytes is None:
@@ -92,7 +98,7 @@ class RequestWriter:
             body_bytes,
         )
 
-    def _lines(self, head: RequestHead, identity: bool, path: bytes) -> bytes:  # noqa: FBT001 - private
+    def _lines(self, head: RequestHead, identity: bool, trusted: bool, path: bytes) -> bytes:  # noqa: FBT001 - private
         """All that is the same for each request with this head; the client's address follows."""
         never = _and_named_by_connection(self._never, head.fields)
         if b"tracestate" in head.fields and read_trace(head) is None:
@@ -102,7 +108,7 @@ class RequestWriter:
             for lower, name, value in head.headers
             if lower not in never and not lower.startswith(_NEVER_UP_BEGIN)
         ]
-        return b"%b %b%b%b HTTP/1.1\r\n%b%bAccept-Encoding: %b\r\nX-Forwarded-For: " % (
+        return b"%b %b%b%b HTTP/1.1\r\n%b%bAccept-Encoding: %b\r\n%b" % (
             head.method,
             self._prefix,
             path,
@@ -110,7 +116,26 @@ class RequestWriter:
             self._fixed,
             b"".join(lines),
             b"identity" if identity else _accepted_codings(head.fields),
+            self._forwarded(head, trusted),
         )
+
+    def _forwarded(self, head: RequestHead, trusted: bool) -> bytes:  # noqa: FBT001 - private
+        """Where the request comes from, up to the place of the client's address."""
+        told: dict[bytes, list[bytes]] = {}
+        if trusted:
+            for lower, _, value in head.headers:
+                if lower.startswith(_FORWARDED):
+                    told.setdefault(lower, []).append(value)
+        chain = b"".join(value + b", " for value in told.pop(b"x-forwarded-for", ()))
+        told.setdefault(b"x-forwarded-proto", [self._scheme])
+        if (host := head.fields.get(b"host")) is not None:
+            told.setdefault(b"x-forwarded-host", [host])
+        lines = [
+            b"%b: %b\r\n" % (name.title(), b", ".join(values))
+            for name, values in told.items()
+            if name not in self._set_by_operator
+        ]
+        return b"%bX-Forwarded-For: %b" % (b"".join(lines), chain)
 
 
 def response_head(

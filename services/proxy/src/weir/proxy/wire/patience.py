@@ -19,6 +19,8 @@ class ClientTimeouts:
     """Seconds a connection may wait for its next request."""
     body_rate: float
     """Bytes a second that a body comes with at least; 0 for any."""
+    stalled: float = 120.0
+    """Seconds a client may leave its answer unread, when no more of it can be held."""
 
 
 class BodyPace:

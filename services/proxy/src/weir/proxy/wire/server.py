@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
 from weir.proxy.wire import refusals
+from weir.proxy.wire.crowd import Crowd
 from weir.proxy.wire.framing import BadRequestError
 from weir.proxy.wire.known_heads import KnownHeads
 from weir.proxy.wire.patience import BodyPace
@@ -59,13 +60,19 @@ class ClientConnection(asyncio.Protocol):
         *,
         known: KnownHeads | None = None,
         proxy_protocol: bool = False,
+        crowd: Crowd | None = None,
+        most_requests: int = 0,
     ) -> None:
-        """`known`: what all connections of the worker have learned."""
+        """`known`: what all connections of the worker have learned. `most_requests`: 0 for any number."""
         self._application = application
         self._limits = limits
         self._known = known or KnownHeads()
         self._monotonic = monotonic
         self._registry = registry
+        self._crowd = crowd or Crowd()
+        self._whose: bytes | None = None
+        """Under what the crowd counts it."""
+        self._requests_left = most_requests or -1
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._parser: RequestParser | None = None
         """Made for the first bytes that are not a known head."""
@@ -94,12 +101,16 @@ class ClientConnection(asyncio.Protocol):
         self._preface: bytes | None = b"" if proxy_protocol else None
         """What came of the PROXY header so far; None when it is not, or no longer, expected."""
         self.address = ""
+        self.is_trusted = False
+        """What it says of where its requests come from is believed."""
         self._idle_since: float | None = None
         """When the connection began to wait for a request; None while one is under way."""
         self._head_since: float | None = None
         """When the head being received began; None when there is none."""
         self._pace: BodyPace | None = None
         """Of the body under way, once the sweep has looked at it."""
+        self._stalled_since: float | None = None
+        """Since when the client reads less than it is sent."""
         self._close_by: float | None = None
         """When a connection that is closing is cut, whether all is handed over or not."""
 
@@ -115,6 +126,13 @@ class ClientConnection(asyncio.Protocol):
         self.address = str(peer[0]) if peer else ""
         self._idle_since = self._monotonic()
         self._registry.add(self)
+        error = self._crowd.enter()
+        if error is not None:
+            self._application.crowded(error, self)
+        elif self._preface is None:
+            self._recognise()
+        else:
+            self._head_since = self._idle_since
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -142,17 +160,20 @@ class ClientConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._closing = True
         self._registry.discard(self)
+        self._crowd.leave(self._whose)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             self._application.client_left(exchange)
 
     def pause_writing(self) -> None:
         self._writing_paused = True
+        self._stalled_since = self._monotonic()
         if self._exchange is not None:
             self._application.client_paused(self._exchange)
 
     def resume_writing(self) -> None:
         self._writing_paused = False
+        self._stalled_since = None
         if self._exchange is not None:
             self._application.client_resumed(self._exchange)
         elif not self._answering:
@@ -198,6 +219,7 @@ class ClientConnection(asyncio.Protocol):
         """Whether the connection closes after this response: as asked, or rather than read a large rest."""
         return (
             self._draining
+            or not self._requests_left
             or not head.keep_alive
             or (self._is_incomplete and head.has_body and not self._may_discard(head))
         )
@@ -258,6 +280,8 @@ class ClientConnection(asyncio.Protocol):
             if self._close_by is not None and now > self._close_by:
                 self._close_by = None
                 self._transport.abort()
+        elif self._stalled_since is not None and now - self._stalled_since > timeouts.stalled:
+            self._transport.abort()
         elif self._head_since is not None and now - self._head_since > timeouts.head:
             self._refuse(refusals.head_too_slow())
         elif self._idle_since is not None and now - self._idle_since > timeouts.keep_alive:
@@ -298,8 +322,17 @@ class ClientConnection(asyncio.Protocol):
             return b""
         address, end = found
         self._preface = None
+        self._head_since = None
         self.address = address or self.address
-        return data[end:]
+        self._recognise()
+        return b"" if self._closing else data[end:]
+
+    def _recognise(self) -> None:
+        """It is known now who the client is."""
+        self.is_trusted = self.address in self._crowd.trusted
+        self._whose, error = self._crowd.recognise(self.address)
+        if error is not None:
+            self._application.crowded(error, self)
 
     def _start(self, data: bytes) -> None:
         """Read on where no request waits for its turn: past the parser where the head is known."""
@@ -320,6 +353,7 @@ class ClientConnection(asyncio.Protocol):
         self._answering = True
         self._current = None
         self._idle_since = None
+        self._requests_left -= 1
         self._body_left = length = head.content_length or 0
         exchange = self._exchange = self._application.accept(head, self)
         if len(data) - body_at == length and exchange is not None:
@@ -386,6 +420,7 @@ class ClientConnection(asyncio.Protocol):
         self._answering = True
         self._current = message
         self._idle_since = None
+        self._requests_left -= 1
         self._exchange = self._application.accept(message.head, self)
         if self._exchange is not None and self._whole_head is not None:
             self._known.learn(self._whole_head, message.head)
