@@ -251,7 +251,7 @@ class Soak:
             self._report.faults[name] += 1
 
     def _send_backlog(self) -> None:
-        """Requests of the last days, which the ledger knows like all others."""
+        """Requests of the last hours, which the ledger knows like all others."""
         source = random.Random(f"{self._plan.seed}/backlog")  # noqa: S311 - to be repeated
         now = time.time_ns() // 1000
         with Redis.from_url(self._installation.redis.url, socket_timeout=30) as redis:
@@ -260,7 +260,7 @@ class Soak:
                 for number in range(start, min(start + BACKLOG_STEP, self._plan.backlog)):
                     mark = f"backlog-{number}"
                     event = make_event(
-                        started_at=now - source.randrange(3 * DAY_US),
+                        started_at=now - source.randrange(DAY_US * 3 // 4),
                         client_request_id=mark,
                         user=f"user-{source.randrange(1000)}",
                         model=source.choice(MODELS),
