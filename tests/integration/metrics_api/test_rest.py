@@ -10,6 +10,7 @@ import pytest
 from tests.support.builders import make_event
 from tests.support.metrics_api import MetricsApi
 from tests.support.processes import NotReadyError, start, until
+from tests.support.promtool import assert_promtool_passes
 from tests.support.redis_server import RedisServer
 from tests.support.traffic import beat
 
@@ -92,6 +93,10 @@ def test_own_metrics_are_prometheus_text(api: MetricsApi) -> None:
     text = api.get("/metrics").text
     assert "weir_ingest_stored_total 40.0" in text
     assert "process_resident_memory_bytes" in text
+
+
+def test_promtool_passes_its_own_metrics(api: MetricsApi, tmp_path: Path) -> None:
+    assert_promtool_passes(api.get("/metrics").text, tmp_path)
 
 
 def test_status(api: MetricsApi) -> None:
