@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
@@ -14,16 +15,15 @@ from tests.support.traffic import MODELS, event
 from weir.metrics_api.metrics import rollup
 from weir.metrics_api.storage import batch_sums
 from weir.metrics_api.storage.port import SECONDS
+from weir.metrics_api.storage.postgres import draft as drafting
 from weir.metrics_api.storage.postgres import writing as postgres
 from weir.metrics_api.storage.rollup_tables import tables_of
 from weir.metrics_api.storage.sqlite import writing as sqlite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from unittest.mock import _patch
+    from collections.abc import Callable, Iterable
 
     from weir.events import RequestEvent
-    from weir.metrics_api.metrics.columns import Columns
     from weir.metrics_api.storage.port import Level, Store
 
 DAYS: Final = 30
@@ -94,9 +94,6 @@ def _only_what_is_kept(age: int) -> ExitStack:
     tables = {table for level in kept for table in (*tables_of(level), "rollup_6h_brief")}
     step = SECONDS[kept[0]]
 
-    def fold_columns(columns: Columns) -> Any:
-        return rollup.fold_columns(columns, step)
-
     def rollups(cells: Any, ids: Any) -> Any:
         found = batch_sums.rollups(cells, ids)
         return {table: cells if table in tables else {} for table, cells in found.items()}
@@ -105,13 +102,9 @@ def _only_what_is_kept(age: int) -> ExitStack:
         sums = batch_sums.snapshot_sums(cells)
         return sums._replace(buckets={level: found for level, found in sums.buckets.items() if level in kept})
 
+    parts: dict[str, Any] = {"rollups": rollups, "snapshot_sums": snapshot_sums}
     stack = ExitStack()
-    for part in _patches(fold_columns, rollups, snapshot_sums):
-        stack.enter_context(part)
+    stack.enter_context(patch.multiple(sqlite, Folding=partial(rollup.Folding, step), **parts))
+    stack.enter_context(patch.multiple(postgres, **parts))
+    stack.enter_context(patch.multiple(drafting, fold=partial(rollup.fold, step=step)))
     return stack
-
-
-def _patches(*parts: Callable[..., Any]) -> Iterator[_patch[Any]]:
-    for module in (sqlite, postgres):
-        for part in parts:
-            yield patch.object(module, part.__name__, part)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import asyncpg
 from tests.bench.past import MICRO, at_moments, patterns
 
-from weir.metrics_api.metrics.columns import columns_of
 from weir.metrics_api.storage import request_row
 from weir.metrics_api.storage.position import positions
 from weir.metrics_api.storage.postgres import texts
@@ -104,9 +103,9 @@ class _Numbers(dict[str | None, int | None]):
 
 def _rows(events: list[RequestEvent]) -> Iterator[tuple[Any, ...]]:
     names = _Numbers({None: None})
-    columns = columns_of(events)
-    ids = request_row.keys(columns["request_id"])
-    return request_row.rows(columns, positions(columns["started_at"], ids), ids, names)
+    ids = request_row.keys([event.request_id for event in events])
+    places = positions([event.started_at for event in events], ids)
+    return request_row.rows(events, places, ids, names)
 
 
 class _Watch:

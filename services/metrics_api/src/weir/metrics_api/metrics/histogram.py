@@ -44,15 +44,6 @@ def bin_of(value: float) -> int:
     return min(int(log(value) * _PER_LOG), LAST_BIN)
 
 
-def bins_of(values: Sequence[float | None], scale: float = 1.0) -> list[int | None]:
-    """The bins of `scale` times these values, without an upper bound; None for None."""
-    smallest = 1 / scale
-    return [
-        None if value is None else int(log(scale * value) * _PER_LOG) if value > smallest else 0
-        for value in values
-    ]
-
-
 def middle_of(index: int) -> float:
     """The value that stands for a bin: at most RELATIVE_ERROR from every value in it."""
     return 2 * GAMMA ** (index + 1) / (GAMMA + 1)
@@ -68,14 +59,10 @@ class Histogram:
         self._cumulated: tuple[int, list[int]] | None = None
 
     @classmethod
-    def of(cls, values: Iterable[float]) -> Self:
-        """The histogram of values in their smallest unit."""
-        return cls.of_bins(bins_of([*values]))
-
-    @classmethod
-    def of_bins(cls, bins: Iterable[int | None]) -> Self:
-        """The histogram of values whose bins are known (`bins_of`); None is no value."""
-        found = sorted([index for index in bins if index is not None])
+    def of(cls, values: Iterable[float], scale: float = 1.0) -> Self:
+        """The histogram of `scale` times these values, in their smallest unit."""
+        smallest = 1 / scale
+        found = sorted([int(log(scale * value) * _PER_LOG) if value > smallest else 0 for value in values])
         if found and found[-1] > LAST_BIN:
             found = [min(index, LAST_BIN) for index in found]
         return cls.from_bytes(_of_sorted(found) if found else b"")

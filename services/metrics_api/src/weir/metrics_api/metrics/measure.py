@@ -91,15 +91,3 @@ def speed(first_ms: float | None, last_ms: float | None, tokens: int | None) -> 
     if first_ms is None or last_ms is None or tokens is None or tokens <= 1 or last_ms <= first_ms:
         return None
     return (tokens - 1) * 1000 / (last_ms - first_ms)
-
-
-def speeds(
-    firsts: Sequence[float | None], lasts: Sequence[float | None], tokens: Sequence[int | None]
-) -> list[float | None]:
-    """As `speed`, of many at once."""
-    return [
-        (count - 1) * 1000 / (last - first)
-        if count is not None and count > 1 and first is not None and last is not None and last > first
-        else None
-        for first, last, count in zip(firsts, lasts, tokens, strict=True)
-    ]

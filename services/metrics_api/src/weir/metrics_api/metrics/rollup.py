@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import chain
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from weir.events import UsageSource
-from weir.metrics_api.metrics.columns import columns_of, model_filed
 from weir.metrics_api.metrics.dimension import PRODUCTION, Dimensions
-from weir.metrics_api.metrics.histogram import Histogram, bins_of
-from weir.metrics_api.metrics.measure import Cell, Distributions, Sums, speeds, total
+from weir.metrics_api.metrics.histogram import Histogram
+from weir.metrics_api.metrics.measure import Cell, Distributions, Sums, speed, total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from weir.events import RequestEvent
-    from weir.metrics_api.metrics.columns import Columns
 
 Cells = dict[tuple[int, Dimensions], Cell]
 """By start of the bucket, in seconds since the epoch, and dimensions."""
@@ -26,34 +22,69 @@ Cells = dict[tuple[int, Dimensions], Cell]
 FINEST: Final = 5
 """Seconds of the finest bucket."""
 _MICRO: Final = 1_000_000
-_COUNTS: Final = (
-    "prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
-    "request_bytes", "response_bytes",
-)  # fmt: skip
-"""In the order of Sums."""
-_REPORTED: Final = UsageSource.REPORTED.value
+_REPORTED: Final = UsageSource.REPORTED
+_COMPLETION_TOKENS: Final = 1
+"""Its place among the counts."""
+_NONE: Final = Histogram()
+
+
+class Folding:
+    """Adds records up, however many at a time."""
+
+    def __init__(self, step: int = FINEST) -> None:
+        """`step`: seconds of a bucket."""
+        self._step = step
+        self._groups: defaultdict[tuple[Any, ...], list[tuple[Any, ...]]] = defaultdict(list)
+
+    def add(self, events: Iterable[RequestEvent]) -> None:
+        """Sort records by bucket and dimensions, of each only what is added up."""
+        groups, width = self._groups, self._step * _MICRO
+        for event in events:
+            model = event.model
+            groups[
+                event.started_at // width,
+                event.tenant,
+                event.project,
+                event.api_key_id,
+                event.provider,
+                event.upstream,
+                event.variant or PRODUCTION,
+                event.endpoint,
+                event.model_requested if model is None else model,
+                event.stream,
+                event.outcome._value_,  # hashing a member of an enumeration is a call
+                event.status_code,
+            ].append(
+                (
+                    event.retries,
+                    event.usage_source is _REPORTED,
+                    event.prompt_tokens,
+                    event.completion_tokens,
+                    event.cache_read_tokens,
+                    event.cache_write_tokens,
+                    event.reasoning_tokens,
+                    event.request_bytes,
+                    event.response_bytes,
+                    event.duration_ms,
+                    event.time_to_first_token_ms,
+                    event.time_to_last_token_ms,
+                )
+            )
+
+    def cells(self) -> Cells:
+        """What all of them add up to."""
+        found: Cells = {}
+        for (bucket, *values), group in self._groups.items():
+            dimensions = Dimensions._make(values)
+            found[bucket * self._step, dimensions] = _cell(group, streamed=bool(dimensions.stream))
+        return found
 
 
 def fold(events: Iterable[RequestEvent], step: int = FINEST) -> Cells:
     """The cells of these records, in buckets of `step` seconds of their own start."""
-    return fold_columns(columns_of(events), step)
-
-
-def fold_columns(columns: Columns, step: int = FINEST) -> Cells:
-    """The same of records that are turned over already."""
-    groups: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
-    width = step * _MICRO
-    buckets = [started // width * step for started in columns["started_at"]]
-    for place, key in enumerate(zip(buckets, *_dimensions(columns), strict=True)):
-        groups[key].append(place)
-    numbers = _Numbers(columns, [*chain.from_iterable(groups.values())])
-    cells: Cells = {}
-    start = 0
-    for (bucket, *values), places in groups.items():
-        end = start + len(places)
-        cells[bucket, Dimensions._make(values)] = numbers.cell(start, end)
-        start = end
-    return cells
+    folding = Folding(step)
+    folding.add(events)
+    return folding.cells()
 
 
 def coarsen(cells: Mapping[tuple[int, Dimensions], Cell], step: int) -> Cells:
@@ -64,65 +95,37 @@ def coarsen(cells: Mapping[tuple[int, Dimensions], Cell], step: int) -> Cells:
     return {key: total(group) for key, group in groups.items()}
 
 
-def combinations(columns: Columns) -> set[Dimensions]:
-    """Which combinations of dimensions there are."""
-    return {Dimensions._make(values) for values in set(zip(*_dimensions(columns), strict=True))}
-
-
 def dimensions_of(event: RequestEvent) -> Dimensions:
-    (dimensions,) = combinations(columns_of([event]))
+    ((_, dimensions),) = fold([event])
     return dimensions
 
 
-def measure(events: Sequence[RequestEvent]) -> Cell:
-    """What the given records add up to."""
-    return _Numbers(columns_of(events), range(len(events))).cell(0, len(events))
+def measure(events: Iterable[RequestEvent]) -> Cell:
+    """What at least one record adds up to."""
+    return total([*fold(events).values()])
 
 
-def _dimensions(columns: Columns) -> Iterator[Sequence[Any]]:
-    """A column for each of the dimensions."""
-    for name in Dimensions._fields:
-        if name == "model":
-            yield model_filed(columns)
-        elif name == "variant":
-            yield [variant or PRODUCTION for variant in columns[name]]
+def _cell(numbers: Sequence[tuple[Any, ...]], *, streamed: bool) -> Cell:
+    """Records of the same dimensions, as Folding keeps them, added up."""
+    retries, reported, *counts, durations, firsts, lasts = zip(*numbers, strict=True)
+    n = len(numbers)
+    sums = [n, sum(retries), sum(reported)]
+    for column in counts:
+        if None in column:
+            known = [value for value in column if value is not None]
+            sums += sum(known), len(known)
         else:
-            yield columns[name]
+            sums += sum(column), n
+    return Cell(
+        Sums._make(sums),
+        Distributions(
+            Histogram.of(_known(durations), 1000),
+            # What comes first of an answer that is not streamed comes when all of it is there.
+            Histogram.of(_known(firsts), 1000) if streamed else _NONE,
+            Histogram.of(_known(map(speed, firsts, lasts, counts[_COMPLETION_TOKENS])), 1000),
+        ),
+    )
 
 
-class _Numbers:
-    """What is added up, in columns in which the records of each cell stand together."""
-
-    def __init__(self, columns: Columns, order: Sequence[int]) -> None:
-        """`order`: the places of the records in the columns."""
-
-        def ordered(name: str) -> Sequence[Any]:
-            column = columns[name]
-            return itemgetter(*order)(column) if len(order) > 1 else [column[place] for place in order]
-
-        self._retries = ordered("retries")
-        self._sources = ordered("usage_source")
-        self._counts = [(column, _without_none(column)) for column in map(ordered, _COUNTS)]
-        firsts, lasts = ordered("time_to_first_token_ms"), ordered("time_to_last_token_ms")
-        # What comes first of an answer that is not streamed comes when all of it is there.
-        ttft = [first if stream else None for stream, first in zip(ordered("stream"), firsts, strict=True)]
-        self._bins = (
-            bins_of(ordered("duration_ms"), 1000),
-            bins_of(ttft, 1000),
-            bins_of(speeds(firsts, lasts, ordered("completion_tokens")), 1000),
-        )
-
-    def cell(self, start: int, end: int) -> Cell:
-        """Of the records from one place in the order up to another."""
-        n = end - start
-        sums = [n, sum(self._retries[start:end]), self._sources[start:end].count(_REPORTED)]
-        for column, numbers in self._counts:
-            sums += sum(numbers[start:end]), n if column is numbers else n - column[start:end].count(None)
-        return Cell(
-            Sums._make(sums), Distributions._make([Histogram.of_bins(bins[start:end]) for bins in self._bins])
-        )
-
-
-def _without_none(column: Sequence[int | None]) -> Sequence[int]:
-    """The same where there is none; else with 0 in its place, which adds nothing."""
-    return [number or 0 for number in column] if None in column else column  # pyright: ignore[reportReturnType] - it has none
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]

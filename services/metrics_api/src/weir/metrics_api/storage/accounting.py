@@ -13,7 +13,7 @@ from weir.metrics_api.storage.port import Accounts, StoredJournal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from weir.metrics_api.metrics.columns import Columns
+    from weir.events import RequestEvent
 
 LONGEST_NAME: Final = 256
 """A proxy names its journals in some twenty characters; what is longer was not written by one."""
@@ -24,12 +24,11 @@ _FIELDS: Final = (
 """In the order of account_keep.sql and accounts.sql."""
 
 
-def counted(columns: Columns) -> list[tuple[str, str, int, int, int]]:
+def counted(events: Iterable[RequestEvent]) -> list[tuple[str, str, int, int, int]]:
     """Rows for journal_add.sql: of each journal how many records, how many with a number, the highest one."""
     found: defaultdict[tuple[str, str | None], list[int | None]] = defaultdict(list)
-    journals = zip(columns["proxy_id"], columns["journal"], strict=True)
-    for journal, sequence in zip(journals, columns["sequence"], strict=True):
-        found[journal].append(sequence)
+    for event in events:
+        found[event.proxy_id, event.journal].append(event.sequence)
     rows: list[tuple[str, str, int, int, int]] = []
     for (proxy_id, journal), sequences in found.items():
         numbers = [sequence for sequence in sequences if sequence is not None]

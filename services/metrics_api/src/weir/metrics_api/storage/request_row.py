@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
@@ -12,9 +13,7 @@ from weir.events import Attempt, Outcome, RequestEvent, UsageSource
 from weir.metrics_api.storage import position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from weir.metrics_api.metrics.columns import Columns
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 OUTCOMES: Final[tuple[Outcome, ...]] = (
     Outcome.COMPLETED,
@@ -39,28 +38,21 @@ _TEXTS: Final = (
     "endpoint", "proxy_id", "error_type", "finish_reason",
 )  # fmt: skip
 """Held as ids of names."""
-_TIMES: Final = (
-    "queue_ms", "connect_ms", "upstream_headers_ms", "time_to_first_token_ms", "time_to_first_answer_ms",
-    "time_to_last_token_ms", "duration_ms", "proxy_overhead_ms", "max_token_gap_ms",
-)  # fmt: skip
-"""Held as µs."""
-_PLAIN: Final = (
-    "stream", "status_code", "retries", "prompt_tokens", "completion_tokens", "total_tokens",
-    "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "request_bytes", "response_bytes",
-    "content_chunks", "client_request_id", "upstream_request_id", "trace_id", "span_id", "error_message",
-    "schema_version",
-)  # fmt: skip
 COLUMNS: Final = (
     "id", "request_id", "outcome", "usage_source",
     "model_id", "model_requested_id", "tenant_id", "project_id", "api_key_id", "user_id", "provider_id",
     "upstream_id", "variant_id", "endpoint_id", "proxy_id", "error_type_id", "finish_reason_id",
     "queue_us", "connect_us", "upstream_headers_us", "first_token_us", "first_answer_us", "last_token_us",
     "duration_us", "proxy_overhead_us", "max_token_gap_us",
-    *_PLAIN, "metadata", "attempts", "usage_raw",
+    "stream", "status_code", "retries", "prompt_tokens", "completion_tokens", "total_tokens",
+    "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "request_bytes", "response_bytes",
+    "content_chunks", "client_request_id", "upstream_request_id", "trace_id", "span_id", "error_message",
+    "schema_version", "metadata", "attempts", "usage_raw",
 )  # fmt: skip
 """What a row is made of, in the order of `rows`."""
 _OUTCOME_CODES: Final = {outcome.value: code for outcome, code in OUTCOME_CODES.items()}
 _SOURCE_CODES: Final = {source.value: code for code, source in enumerate(_SOURCES)}
+_texts_of = attrgetter(*_TEXTS)
 _attempts_decoder = msgspec.json.Decoder(list[Attempt])
 
 
@@ -74,32 +66,73 @@ def keys(request_ids: Sequence[str]) -> list[bytes]:
     return [*map(bytes.fromhex, text.split("\n"))] if text else []
 
 
-def texts(columns: Columns) -> set[str | None]:
+def texts(events: Iterable[RequestEvent]) -> set[str | None]:
     """The strings of these records that are held as ids."""
     found: set[str | None] = set()
-    return found.union(*[columns[name] for name in _TEXTS])
+    return found.union(*map(_texts_of, events))
 
 
 def rows(
-    columns: Columns,
-    places: Sequence[int],
-    request_ids: Sequence[bytes],
+    events: Iterable[RequestEvent],
+    places: Iterable[int],
+    request_ids: Iterable[bytes],
     names: Mapping[str | None, int | None],
 ) -> Iterator[tuple[Any, ...]]:
-    """For each record the values of COLUMNS."""
-    return zip(
-        places,
-        request_ids,
-        map(_OUTCOME_CODES.__getitem__, columns["outcome"]),
-        map(_SOURCE_CODES.__getitem__, columns["usage_source"]),
-        *[map(names.__getitem__, columns[name]) for name in _TEXTS],
-        *[_microseconds(columns[name]) for name in _TIMES],
-        *[columns[name] for name in _PLAIN],
-        [orjson.dumps(metadata).decode() if metadata else None for metadata in columns["metadata"]],
-        map(_attempts, columns["attempts"]),
-        _usage(columns),
-        strict=True,
-    )
+    """For each record the values of COLUMNS.
+
+    Written out, because this is what is done most often of all: asking a record for a field by name costs
+    several times as much, and so does turning a batch over into columns once it is larger than the caches.
+    """
+    for event, place, request_id in zip(events, places, request_ids, strict=True):
+        yield (
+            place,
+            request_id,
+            _OUTCOME_CODES[event.outcome._value_],
+            _SOURCE_CODES[event.usage_source._value_],
+            names[event.model],
+            names[event.model_requested],
+            names[event.tenant],
+            names[event.project],
+            names[event.api_key_id],
+            names[event.user],
+            names[event.provider],
+            names[event.upstream],
+            names[event.variant],
+            names[event.endpoint],
+            names[event.proxy_id],
+            names[event.error_type],
+            names[event.finish_reason],
+            None if (ms := event.queue_ms) is None else round(ms * 1000),
+            None if (ms := event.connect_ms) is None else round(ms * 1000),
+            None if (ms := event.upstream_headers_ms) is None else round(ms * 1000),
+            None if (ms := event.time_to_first_token_ms) is None else round(ms * 1000),
+            None if (ms := event.time_to_first_answer_ms) is None else round(ms * 1000),
+            None if (ms := event.time_to_last_token_ms) is None else round(ms * 1000),
+            None if (ms := event.duration_ms) is None else round(ms * 1000),
+            None if (ms := event.proxy_overhead_ms) is None else round(ms * 1000),
+            None if (ms := event.max_token_gap_ms) is None else round(ms * 1000),
+            event.stream,
+            event.status_code,
+            event.retries,
+            event.prompt_tokens,
+            event.completion_tokens,
+            event.total_tokens,
+            event.cache_read_tokens,
+            event.cache_write_tokens,
+            event.reasoning_tokens,
+            event.request_bytes,
+            event.response_bytes,
+            event.content_chunks,
+            event.client_request_id,
+            event.upstream_request_id,
+            event.trace_id,
+            event.span_id,
+            event.error_message,
+            event.schema_version,
+            orjson.dumps(event.metadata).decode() if event.metadata else None,
+            None if event.attempts is None else _attempts(event.attempts),
+            None if event.usage_raw is None else _usage(event, event.usage_raw),
+        )
 
 
 def from_row(row: tuple[Any, ...]) -> RequestEvent:
@@ -171,35 +204,25 @@ def _ms(us: int | None) -> float | None:
     return None if us is None else us / 1000
 
 
-def _microseconds(column: Sequence[float | None]) -> list[int | None]:
-    return [None if ms is None else round(ms * 1000) for ms in column]
-
-
-def _attempts(attempts: list[Attempt] | None) -> str | None:
+def _attempts(attempts: list[Attempt]) -> str | None:
     """Kept only when there was more to tell than the row itself tells."""
-    if attempts is None or len(attempts) <= 1:
-        return None
-    return msgspec.json.encode(attempts).decode()
+    return msgspec.json.encode(attempts).decode() if len(attempts) > 1 else None
 
 
-def _usage(columns: Columns) -> Sequence[str | None]:
-    """The usage objects that say more than the columns do."""
-    return [
-        None if raw is None or not _says_more(raw, columns, place) else msgspec.json.encode(raw).decode()
-        for place, raw in enumerate(columns["usage_raw"])
-    ]
+def _usage(event: RequestEvent, usage: dict[str, Any]) -> str | None:
+    return msgspec.json.encode(usage).decode() if _says_more(event, usage) else None
 
 
-def _says_more(usage: dict[str, Any], columns: Columns, place: int) -> bool:
-    """Whether the usage object of a record holds a number that no column holds."""
+def _says_more(event: RequestEvent, usage: dict[str, Any]) -> bool:
+    """Whether the usage object holds a number that no column holds."""
     for name, value in usage.items():
         if name in _TOKEN_COUNTS:
-            if value != columns[name][place]:
+            if value != getattr(event, name):
                 return True
         elif isinstance(value, dict):
             for detail, number in cast("dict[str, Any]", value).items():
                 column = _TOKEN_DETAILS.get((name, detail))
-                if number and (column is None or number != columns[column][place]):
+                if number and (column is None or number != getattr(event, column)):
                     return True
         elif value:
             return True

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from weir.metrics_api.metrics.columns import columns_of, model_filed
-from weir.metrics_api.metrics.rollup import combinations
+from weir.metrics_api.metrics.rollup import fold
 from weir.metrics_api.storage import request_row
 from weir.metrics_api.storage.position import positions
 from weir.metrics_api.storage.postgres.partitions import Month, month_of
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from weir.events import RequestEvent
-    from weir.metrics_api.metrics.columns import Columns
     from weir.metrics_api.metrics.dimension import Dimensions
+    from weir.metrics_api.metrics.rollup import Cells
 
 
 class Draft(NamedTuple):
@@ -25,9 +24,9 @@ class Draft(NamedTuple):
     """
 
     events: dict[bytes, RequestEvent]
-    columns: Columns
     names: set[str | None]
     months: set[Month | None]
+    cells: Cells
     combinations: set[Dimensions]
 
 
@@ -37,20 +36,24 @@ def draft(events: Sequence[RequestEvent]) -> Draft:
     for key, event in zip(keys([event.request_id for event in events]), events, strict=True):
         unique.setdefault(key, event)
     ordered = dict(sorted(unique.items()))
-    columns = columns_of(ordered.values())
-    full = combinations(columns)
+    cells = fold(ordered.values())
+    full = {dimensions for _, dimensions in cells}
     return Draft(
         ordered,
-        columns,
-        texts(columns),
+        texts(ordered.values()),
         {month_of(request_id) for request_id in ordered},
+        cells,
         full | {dimensions.brief() for dimensions in full},
     )
 
 
-def rows(batch: Draft, names: Mapping[str | None, int | None]) -> list[tuple[Any, ...]]:
+def rows(
+    events: Mapping[bytes, RequestEvent], names: Mapping[str | None, int | None]
+) -> list[tuple[Any, ...]]:
     """Rows in the order of writing.COLUMNS."""
-    columns, ids = batch.columns, [*batch.events]
-    found = request_row.rows(columns, positions(columns["started_at"], ids), ids, names)
-    filed = map(names.__getitem__, model_filed(columns))
-    return [(*row, model) for row, model in zip(found, filed, strict=True)]
+    records = events.values()
+    places = positions([event.started_at for event in records], events)
+    return [
+        (*row, names[event.model_requested if event.model is None else event.model])
+        for row, event in zip(request_row.rows(records, places, events, names), records, strict=True)
+    ]

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
-from weir.metrics_api.metrics.columns import columns_of
-from weir.metrics_api.metrics.rollup import fold_columns
+from weir.metrics_api.metrics.rollup import fold
 from weir.metrics_api.metrics.snapshot import NO_TOTALS
 from weir.metrics_api.storage import request_row
 from weir.metrics_api.storage.accounting import account_rows, counted
@@ -62,23 +61,17 @@ class Writing:
         await self._names.learn(connection, batch.names)
         await self._combinations.learn(connection, batch.combinations)
         await self._partitions.ensure(connection, batch.months)
-        rows = await asyncio.to_thread(drafting.rows, batch, self._names.ids)
+        rows = await asyncio.to_thread(drafting.rows, batch.events, self._names.ids)
         async with connection.transaction():
-            # while PostgreSQL stores the rows they are added up: nearly always all of them are new
-            new, cells = await asyncio.gather(
-                _add_rows(connection, batch.events, rows),
-                asyncio.to_thread(fold_columns, batch.columns),
-            )
+            new, cells = await _add_rows(connection, batch.events, rows), batch.cells
             if not new:
                 return []
-            columns = batch.columns
             if len(new) < len(batch.events):
-                columns = columns_of(new.values())
-                cells = await asyncio.to_thread(fold_columns, columns)
+                cells = await asyncio.to_thread(fold, new.values())
             await _add_sums(connection, shard, cells, self._combinations.ids)
             await connection.executemany(
                 query("journal_add", "postgres"),
-                [(proxy_id, journal, shard, *counts) for proxy_id, journal, *counts in counted(columns)],
+                [(proxy_id, journal, shard, *counts) for proxy_id, journal, *counts in counted(new.values())],
             )
         if len(new) == len(events):
             return list(events)

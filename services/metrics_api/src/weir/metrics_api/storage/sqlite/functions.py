@@ -20,8 +20,9 @@ def spare_adaptation() -> None:
     """
     nothing: dict[None, None] = {}
     sqlite3.register_adapter(type(None), nothing.get)
-    sqlite3.register_adapter(bytes, bytes)
-    sqlite3.register_adapter(bool, int)
+    numbers = {True: 1, False: 0}
+    sqlite3.register_adapter(bytes, bytes.__bytes__)
+    sqlite3.register_adapter(bool, numbers.__getitem__)
 
 
 class HistogramOf:

@@ -6,38 +6,40 @@ Runs in the writer thread.
 from __future__ import annotations
 
 import sqlite3
+from functools import cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 
-from weir.metrics_api.metrics.columns import columns_of
-from weir.metrics_api.metrics.rollup import FINEST, Cells, fold_columns
+from weir.metrics_api.metrics.rollup import FINEST, Cells, Folding
 from weir.metrics_api.metrics.snapshot import NO_TOTALS
 from weir.metrics_api.storage.accounting import account_rows, counted
 from weir.metrics_api.storage.batch_sums import numbers, rollups, snapshot_row, snapshot_sums
-from weir.metrics_api.storage.position import BUCKET_BITS, first_of, next_slot, positions
+from weir.metrics_api.storage.position import BUCKET_BITS, first_of, next_slot, position, positions
 from weir.metrics_api.storage.queries import query
 from weir.metrics_api.storage.request_row import COLUMNS, keys, rows
 from weir.metrics_api.storage.rollup_tables import tables_of
 from weir.metrics_api.storage.sqlite.dictionary import Combinations, Names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from weir.events import RequestEvent
     from weir.events.accounts import Account
     from weir.events.stream import StreamId
-    from weir.metrics_api.metrics.columns import Columns
     from weir.metrics_api.metrics.measure import Cell
     from weir.metrics_api.metrics.snapshot import Delta
     from weir.metrics_api.storage.port import Gauges, Level
 
 _MINUTE: Final = 60
-_FLAGS: Final = {True: 1, False: 0, None: None}
-"""Numbers, which sqlite3 need not adapt first."""
-_AT_ONCE: Final = 100
-"""Rows in one statement: while SQLite works at it, other threads run Python."""
+_SIZES: Final = (256, 64, 16, 4, 1)
+"""Rows in one statement. Many: a statement costs as much as some rows, and other threads run Python only
+while SQLite works at one. Not more: rows are made, stored and added up while they are in the caches of the
+processor. Of few sizes: each is a statement that is kept prepared."""
+_COLUMNS: Final = ", ".join(COLUMNS)
+
+T = TypeVar("T")
 
 
 class Writing:
@@ -50,16 +52,16 @@ class Writing:
 
     def add(self, events: Sequence[RequestEvent]) -> list[RequestEvent]:
         """Store what is new, all or nothing, and return it."""
-        columns = columns_of(events)
+        new: list[RequestEvent] = []
+        folding = Folding()
         with self:
-            if self._add_rows(columns):
-                new = list(events)
-            else:
-                new = self._add_unknown_rows(events)
-                columns = columns_of(new)
+            for piece in _pieces(events):
+                added = self._add_rows(piece)
+                folding.add(added)
+                new += added
             if new:
-                self._add_sums(fold_columns(columns))
-                self._connection.executemany(query("journal_add"), counted(columns))
+                self._add_sums(folding.cells())
+                self._connection.executemany(query("journal_add"), counted(new))
         return new
 
     def keep_accounts(self, accounts: Sequence[Account]) -> None:
@@ -139,60 +141,45 @@ class Writing:
         self._names.rolled_back()
         self._combinations.rolled_back()
 
-    def _add_rows(self, columns: Columns) -> bool:
-        """Insert at once what is nearly always all new; whether it was."""
-        ids = keys(columns["request_id"])
-        places = positions(columns["started_at"], ids)
-        if not len(set(ids)) == len(set(places)) == len(ids):
-            return False
-        self._connection.execute("savepoint rows")
-        try:
-            self._insert(columns, places, ids)
-        except sqlite3.IntegrityError:
-            self._connection.execute("rollback to rows")
-            self._names.rolled_back()  # what was inserted for these rows is gone with them
-            return False
-        finally:
-            self._connection.execute("release rows")
-        return True
+    def _add_rows(self, events: Sequence[RequestEvent]) -> Sequence[RequestEvent]:
+        """Insert at once what is nearly always all new; look closer only when it was not."""
+        ids = keys([event.request_id for event in events])
+        places = positions([event.started_at for event in events], ids)
+        if len(set(ids)) == len(set(places)) == len(ids):
+            try:
+                self._insert(events, places, ids)
+            except sqlite3.IntegrityError:  # nothing of the statement was done
+                pass
+            else:
+                return events
+        return self._add_unknown_rows(events, ids)
 
-    def _add_unknown_rows(self, events: Sequence[RequestEvent]) -> list[RequestEvent]:
-        """Insert those that are not there; of a request that comes twice the first telling stands."""
+    def _add_unknown_rows(
+        self, events: Sequence[RequestEvent], ids: Sequence[bytes]
+    ) -> Sequence[RequestEvent]:
+        """Of a request that comes twice the first telling stands."""
         known = query("request_known")
-        new: dict[bytes, RequestEvent] = {}
-        for key, event in zip(keys([event.request_id for event in events]), events, strict=True):
-            if key not in new and self._connection.execute(known, (key,)).fetchone() is None:
-                new[key] = event
-        taken: set[int] = set()
-        columns = columns_of(new.values())
-        places = positions(columns["started_at"], new)
-        for index, place in enumerate(places):
-            free = place
-            while free in taken or self._is_taken(free):
-                free = next_slot(free)
-            taken.add(free)
-            places[index] = free
-        self._insert(columns, places, [*new])
-        return list(new.values())
+        new: list[RequestEvent] = []
+        for key, event in zip(ids, events, strict=True):
+            if self._connection.execute(known, (key,)).fetchone() is None:
+                place = position(event.started_at, key)
+                while self._is_taken(place):
+                    place = next_slot(place)
+                self._insert([event], [place], [key])
+                new.append(event)
+        return new
 
     def _is_taken(self, place: int) -> bool:
         return self._connection.execute(query("request_position_taken"), (place,)).fetchone() is not None
 
-    def _insert(self, columns: Columns, places: Sequence[int], ids: Sequence[bytes]) -> None:
-        flags = {**columns, "stream": [*map(_FLAGS.__getitem__, columns["stream"])]}
-        self._insert_many("request_add", [*rows(flags, places, ids, self._names)], columns=", ".join(COLUMNS))
-
-    def _insert_many(self, name: str, rows: Sequence[Sequence[Any]], **parts: str) -> None:
-        """Insert rows, _AT_ONCE with one statement."""
-        if not rows:
-            return
-        marks = f"({', '.join('?' * len(rows[0]))})"
-        whole = len(rows) - len(rows) % _AT_ONCE
-        if whole:
-            text = query(name, rows=", ".join([marks] * _AT_ONCE), **parts)
-            for first in range(0, whole, _AT_ONCE):
-                self._connection.execute(text, list(chain.from_iterable(rows[first : first + _AT_ONCE])))
-        self._connection.executemany(query(name, rows=marks, **parts), rows[whole:])
+    def _insert(self, events: Sequence[RequestEvent], places: Sequence[int], ids: Sequence[bytes]) -> None:
+        """With one statement: all of them or none."""
+        values: list[Any] = []
+        for row in rows(events, places, ids, self._names):
+            values += row
+        self._connection.execute(
+            query("request_add", columns=_COLUMNS, rows=_marks(len(COLUMNS), len(events))), values
+        )
 
     def _add_sums(self, cells: Cells) -> None:
         for table, found in rollups(cells, self._combinations).items():
@@ -208,8 +195,10 @@ class Writing:
         text = query("rollup_histograms", table=table)
         found = self._connection.execute(text, (orjson.dumps(list(cells)),)).fetchall()
         stored = {row[0]: row[1:] for row in found}
-        rows = [(place, *numbers(cell, stored.get(place))) for place, cell in cells.items()]
-        self._insert_many("rollup_add", rows, table=table)
+        merged = [(place, *numbers(cell, stored.get(place))) for place, cell in cells.items()]
+        for piece in _pieces(merged):
+            marks = _marks(len(piece[0]), len(piece))
+            self._connection.execute(query("rollup_add", table=table, rows=marks), [*chain(*piece)])
 
     def _add_deltas(self, table: str, found: Mapping[tuple[int, str], Delta]) -> None:
         parts = query("snapshot_parts", table=table)
@@ -220,3 +209,19 @@ class Writing:
                 for key, delta in found.items()
             ],
         )
+
+
+def _pieces(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """What is written with one statement each: as few statements as there are sizes for."""
+    first = 0
+    while first < len(values):
+        size = next(size for size in _SIZES if size <= len(values) - first)
+        yield values[first : first + size]
+        first += size
+
+
+@cache
+def _marks(columns: int, count: int) -> str:
+    """The parameters of so many rows."""
+    row = f"({', '.join('?' * columns)})"
+    return ", ".join([row] * count)
