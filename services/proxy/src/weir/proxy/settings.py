@@ -159,7 +159,7 @@ class ProxySettings(ServiceSettings):
     journal_max_bytes: Bytes = setting(
         "WEIR_JOURNAL_MAX_BYTES",
         default="1GiB",
-        description="how much the journal may hold while Redis is away",
+        description="how much the journal may hold while Redis or its readers are away",
     )
     journal_full: Literal["drop", "reject"] = setting(
         "WEIR_JOURNAL_FULL",
@@ -180,7 +180,7 @@ class ProxySettings(ServiceSettings):
     journal_keep: Seconds = setting(
         "WEIR_JOURNAL_KEEP",
         default="60s",
-        description="how long acknowledged records are kept, should Redis lose what it confirmed",
+        description="how long acknowledged records are kept at least, should Redis lose what it confirmed",
     )
     max_body: Bytes = setting(
         "WEIR_PROXY_MAX_BODY", default="64MiB", description="the largest request body; a larger one gets 413"
