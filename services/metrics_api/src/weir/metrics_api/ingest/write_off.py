@@ -7,6 +7,7 @@ counted with the dead letters that were dropped: what became of them is known, a
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -39,6 +40,7 @@ def add_to(commands: Any) -> None:
 
 
 def _write_off(settings: MetricsApiSettings, _asked: argparse.Namespace) -> None:
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of each question
     missing = asyncio.run(_missing(settings.listen.url))
     for life, count in missing.items():
         sys.stdout.write(f"{life}: {count}\n")
