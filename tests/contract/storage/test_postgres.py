@@ -6,12 +6,14 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 from tests.support.builders import MOMENT, make_event, make_request_id
 from tests.support.traffic import event as plausible
 
 from weir.metrics_api.metrics.measure import Distributions
 from weir.metrics_api.metrics.rollup import measure
+from weir.metrics_api.reports.snapshot import snapshots
 from weir.metrics_api.storage import filtering
 from weir.metrics_api.storage.migrations import migrations
 from weir.metrics_api.storage.port import (
@@ -225,12 +227,17 @@ async def test_what_was_counted_apart_is_merged_and_answers_stay_the_same(
     for turn, store in enumerate(stores):
         await store.sample(MOMENT // SECOND + turn, {"production": Gauges(turn, 10)})
     before = await stores[0].snapshots("5s", 0)
+    minutes = await snapshots(stores[0], 7 * 86400, None, MOMENT // 1000 + 10_000_000)
+    assert (await stores[0].minutes(0, None)).after, "several shards have no text of their minute"
     await check_sums(stores[0], events)
 
     writer = Writer(postgres_url)
     await compact(writer, LATER)
     await check_sums(stores[0], events)
     assert await stores[0].snapshots("5s", 0) == before
+    assert not (await stores[0].minutes(0, None)).after
+    merged = await snapshots(stores[0], 7 * 86400, None, MOMENT // 1000 + 10_000_000)
+    assert orjson.loads(merged) == orjson.loads(minutes) != []
     several = "select count(*) from (select id from rollup_{} group by id having count(*) > 1) as x"
     assert [await connection.fetchval(several.format(level)) for level in LEVELS] == [0, 0, 0, 0]
     assert await connection.fetchval("select bool_or(shard = 0) from metrics_5s")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from tests.support.builders import MOMENT, make_event
 from tests.support.traffic import event as plausible
@@ -12,7 +13,7 @@ from weir.metrics_api.metrics.fates import Fates
 from weir.metrics_api.metrics.histogram import Histogram
 from weir.metrics_api.metrics.measure import Cell, Distributions, Sums
 from weir.metrics_api.metrics.rollup import dimensions_of, measure
-from weir.metrics_api.metrics.snapshot import Totals
+from weir.metrics_api.metrics.snapshot import Totals, rates_of
 from weir.metrics_api.reports.filter import matches
 from weir.metrics_api.reports.requests import document
 from weir.metrics_api.storage.port import Filter, Gauges, RollupQuestion, RowQuestion, Segment, Window
@@ -235,6 +236,27 @@ async def test_snapshots_and_totals_are_the_sums_of_the_rows(store: Store, level
         assert added == totals
     tokens = sum(event.prompt_tokens or 0 for event in events)
     assert sum(totals.tokens_input for totals in stored.totals.values()) == tokens
+
+
+async def test_minutes_say_what_their_snapshots_say(store: Store) -> None:
+    """However many batches they were counted in; what is not known as text comes as a whole, newest last."""
+    events = traffic()
+    for start in range(0, len(events), 50):
+        await store.add(events[start : start + 60])
+    await store.sample(FROM + 8000, {"production": Gauges(3, 10)})
+    stored = await store.snapshots("1m", 0)
+    for variant in (None, "canary"):
+        found = await store.minutes(0, variant)
+        assert found.totals == stored.totals
+        whole = [row for row in stored.rows if variant in {None, row.variant}]
+        assert found.after == whole[len(found.rows) :]
+        for row, (bucket, name, *totals, in_flight, limit, rates) in zip(
+            reversed(whole[: len(found.rows)]), found.rows, strict=True
+        ):
+            assert (bucket, name, Totals(*totals)) == (row.bucket, row.variant, row.totals)
+            assert (in_flight, limit) == (row.concurrent_requests, row.max_workers)
+            assert rates == (msgspec.json.encode(rates_of(row, 60)).decode()[1:-1] if row.requests else "")
+        assert len(found.rows) == len(whole)
 
 
 async def test_percentiles_of_a_snapshot_follow_every_batch(store: Store) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import random
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from tests.support.builders import MOMENT, make_event
+from tests.support.traffic import event as plausible
 
 from weir.events import Outcome
 from weir.metrics_api.metrics.catalog import CATALOG
+from weir.metrics_api.metrics.snapshot import MetricSnapshot
 from weir.metrics_api.reports.series import SeriesQuestion, series
-from weir.metrics_api.reports.snapshot import complete_snapshots, snapshots, status
+from weir.metrics_api.reports.snapshot import _array, complete_snapshots, snapshots, status
 from weir.metrics_api.reports.summary import MOST_GROUPS, SummaryQuestion, summary
-from weir.metrics_api.storage.port import Filter, Window
+from weir.metrics_api.storage.port import Filter, Gauges, Minutes, Window
 from weir.metrics_api.storage.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -38,6 +44,13 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     opened = SqliteStore.open(tmp_path / "weir.db")
     yield opened
     await opened.close()
+
+
+async def told(store: SqliteStore, seconds: int, variant: str | None = None) -> list[MetricSnapshot]:
+    """The snapshots of a range, of which each says all that its shape has."""
+    answer = await snapshots(store, seconds, variant, NOW)
+    assert all(set(each) == set(MetricSnapshot.__struct_fields__) for each in msgspec.json.decode(answer))
+    return msgspec.json.decode(answer, type=list[MetricSnapshot])
 
 
 def question(length: int, by: str | None = None) -> SummaryQuestion:
@@ -140,11 +153,45 @@ async def test_a_series_of_the_distant_past_reads_what_is_still_kept(store: Sqli
 
 async def test_running_totals_of_snapshots_stay_true_when_records_come_late(store: SqliteStore) -> None:
     await store.add([make_event(started_at=(NOW - seconds * SECOND) * 1000) for seconds in (100, 60, 20)])
-    assert [s.requests_2xx for s in await snapshots(store, 3600, None, NOW)] == [1, 2, 3]
+    assert [s.requests_2xx for s in await told(store, 3600)] == [1, 2, 3]
     await store.add([make_event(started_at=(NOW - 80 * SECOND) * 1000)])
     await store.add([make_event(started_at=(NOW + 60 * SECOND) * 1000)])
-    found = await snapshots(store, 3600, None, NOW)
+    found = await told(store, 3600)
     assert [s.requests_2xx for s in found] == [1, 2, 3, 4], "what is yet to come does not count yet"
+
+
+async def test_minutes_are_answered_as_five_seconds_are(store: SqliteStore) -> None:
+    """Whichever text they are put together from: each field of the last minute is made by both ways."""
+    source = random.Random(3)  # noqa: S311 - made-up traffic
+    minute = NOW // 60_000 * 60
+    for first in range(0, 300, 60):
+        await store.add(
+            [
+                plausible((minute - source.randrange(3, 9) * 60) * 1_000_000 + i, source)
+                for i in range(first, first + 60)
+            ]
+        )
+    await store.sample(minute - 240, {"production": Gauges(3, 10), "canary": Gauges(0, 0)})
+    await store.sample(minute - 600, {"production": Gauges(1, 10)})
+    await store.add([make_event(started_at=(minute + 120) * 1_000_000)])
+    quick = await told(store, 6 * 3600)
+    stored = await store.snapshots("1m", 0)
+    slow = msgspec.json.decode(
+        _array(Minutes([], stored.rows, stored.totals), 60, NOW), type=list[MetricSnapshot]
+    )
+    assert quick == slow
+    assert {each.variant for each in quick} == {"production", "canary"}
+    assert [each for each in quick if each.variant == "canary"] == await told(store, 6 * 3600, "canary")
+    assert quick[0].req_rate == 0
+
+
+async def test_minutes_of_an_earlier_version_are_answered_too(store: SqliteStore, tmp_path: Path) -> None:
+    await store.add([make_event(started_at=(NOW - i * 60 * SECOND) * 1000) for i in range(10)])
+    before = await told(store, 6 * 3600)
+    with closing(sqlite3.connect(tmp_path / "weir.db", isolation_level=None)) as connection:
+        connection.execute("update metrics_1m set rates = null where bucket > ?", (NOW // 1000 - 300,))
+    assert await told(store, 6 * 3600) == before
+    assert len(before) == 10
 
 
 async def test_a_bucket_without_traffic_has_a_live_snapshot_all_the_same(store: SqliteStore) -> None:

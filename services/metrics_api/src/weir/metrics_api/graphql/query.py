@@ -4,7 +4,6 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
-import msgspec
 import strawberry
 from strawberry import UNSET, Info, argument
 
@@ -77,8 +76,7 @@ async def _snapshots(
     info: Context,
     range_: Annotated[str, argument(name="range", description=f"One of {', '.join(RANGES)}.")] = "1h",
 ) -> Any:
-    found = await info.context.snapshots(range_, root["variant"])
-    return [msgspec.structs.asdict(snapshot) for snapshot in found]
+    return await info.context.snapshots(range_, root["variant"])
 
 
 VARIANT: Final = TYPES.object(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
 from weir.events import ERROR_OUTCOMES, Outcome
 from weir.metrics_api.metrics.dimension import status_class
 from weir.metrics_api.metrics.histogram import Histogram
+from weir.metrics_api.metrics.metric import percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,6 +120,77 @@ def deltas(cells: Mapping[tuple[int, Dimensions], Cell]) -> dict[tuple[int, str]
     for (bucket, dimensions), cell in cells.items():
         found.setdefault((bucket, dimensions.variant), Delta()).add(dimensions, cell)
     return found
+
+
+class Counted(Protocol):
+    """What was counted in a bucket, percentiles (ms) included."""
+
+    @property
+    def totals(self) -> Totals: ...
+    @property
+    def requests(self) -> int: ...
+    @property
+    def errors(self) -> int: ...
+    @property
+    def request_bytes(self) -> int: ...
+    @property
+    def request_bytes_n(self) -> int: ...
+    @property
+    def response_bytes(self) -> int: ...
+    @property
+    def response_bytes_n(self) -> int: ...
+    @property
+    def latency_p50(self) -> float | None: ...
+    @property
+    def latency_p95(self) -> float | None: ...
+    @property
+    def latency_p99(self) -> float | None: ...
+    @property
+    def status_codes(self) -> Mapping[str, int]: ...
+
+
+class Rates(msgspec.Struct, frozen=True):
+    """What a snapshot says of its bucket alone."""
+
+    latency_p50: float | None
+    latency_p95: float | None
+    latency_p99: float | None
+    request_size_avg: float | None
+    response_size_avg: float | None
+    token_rate_in: float
+    token_rate_out: float
+    token_rate_cache_read: float
+    token_rate_cache_write: float
+    req_rate: float
+    error_rate_pct: float | None
+    status_code_rates: dict[str, float]
+
+
+def rates_of(counted: Counted, seconds: int) -> Rates:
+    totals = counted.totals
+    return Rates(
+        counted.latency_p50,
+        counted.latency_p95,
+        counted.latency_p99,
+        _average(counted.request_bytes, counted.request_bytes_n),
+        _average(counted.response_bytes, counted.response_bytes_n),
+        totals.tokens_input / seconds,
+        totals.tokens_output / seconds,
+        totals.tokens_cache_read / seconds,
+        totals.tokens_cache_write / seconds,
+        counted.requests / seconds,
+        percent(counted.errors, counted.requests),
+        {code: count / seconds for code, count in counted.status_codes.items()},
+    )
+
+
+def _average(total: int, n: int) -> float | None:
+    return total / n if n else None
+
+
+def utilization(in_flight: int | None, limit: int | None) -> float | None:
+    """Requests in flight over their limit; None while no proxy reports."""
+    return None if in_flight is None or not limit else in_flight / limit
 
 
 class MetricSnapshot(msgspec.Struct, frozen=True, kw_only=True):

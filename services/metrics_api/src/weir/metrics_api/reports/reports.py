@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from weir.metrics_api.metrics.catalog import CATALOG
 from weir.metrics_api.reports import requests as single
 from weir.metrics_api.reports import snapshot
@@ -16,7 +18,6 @@ from weir.metrics_api.reports.time_range import InvalidRangeError, parse_window
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from weir.metrics_api.metrics.snapshot import MetricSnapshot
     from weir.metrics_api.storage.port import Kept, Store, Window
     from weir.servicekit.clock import Clock
 
@@ -83,12 +84,13 @@ class Reports:
     async def status(self) -> dict[str, dict[str, Any]]:
         return await snapshot.status(self._store, self._now)
 
-    async def snapshots(self, range_: str, variant: str) -> list[MetricSnapshot]:
+    async def snapshots(self, range_: str, variant: str) -> list[dict[str, Any]]:
         if range_ not in snapshot.RANGES:
             raise InvalidRangeError(
                 f"range={range_[:40]!r} is unknown; write one of {', '.join(snapshot.RANGES)}"
             )
-        return await snapshot.snapshots(self._store, snapshot.RANGES[range_], variant, self._now)
+        found = await snapshot.snapshots(self._store, snapshot.RANGES[range_], variant, self._now)
+        return msgspec.json.decode(found)
 
     @property
     def _now(self) -> int:

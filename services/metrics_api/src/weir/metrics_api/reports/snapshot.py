@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
+from operator import sub
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from weir.events import Outcome
 from weir.metrics_api.metrics.dimension import PRODUCTION
 from weir.metrics_api.metrics.metric import percent
-from weir.metrics_api.metrics.snapshot import NO_TOTALS, MetricSnapshot, Totals
+from weir.metrics_api.metrics.snapshot import NO_TOTALS, MetricSnapshot, Totals, rates_of, utilization
 from weir.metrics_api.storage.port import (
     SECONDS,
     Filter,
+    Minutes,
     RollupQuestion,
     Segment,
-    SnapshotLevel,
     StoredSnapshot,
 )
 
@@ -31,23 +35,54 @@ STATUS_SECONDS: Final = 60
 UNHEALTHY_PCT: Final = 5.0
 
 
-async def snapshots(
-    store: SnapshotQueries, seconds: int, variant: str | None, now_ms: int
-) -> list[MetricSnapshot]:
-    """The snapshots of a range, oldest first. A bucket in which nothing happened has none."""
-    level: SnapshotLevel = "5s" if seconds <= FINE_UP_TO else "1m"
-    width = SECONDS[level]
+async def snapshots(store: SnapshotQueries, seconds: int, variant: str | None, now_ms: int) -> bytes:
+    """The MetricSnapshots of a range as JSON, oldest first; none of a bucket in which nothing happened.
+
+    A week has ten thousand of each variant. So minutes are stored as they are answered, all but the totals.
+    """
+    width = SECONDS["5s"] if seconds <= FINE_UP_TO else SECONDS["1m"]
     start = (now_ms // 1000 - seconds) // width * width
-    stored = await store.snapshots(level, start)
-    running = dict(stored.totals)
-    found: list[MetricSnapshot] = []
-    for row in reversed(stored.rows):
+    if seconds <= FINE_UP_TO:
+        stored = await store.snapshots("5s", start)
+        wanted = [row for row in stored.rows if variant in {None, row.variant}]
+        found = Minutes([], wanted, stored.totals)
+    else:
+        found = await store.minutes(start, variant)
+    return await asyncio.to_thread(_array, found, width, now_ms)
+
+
+def _array(found: Minutes, width: int, now_ms: int) -> bytes:
+    """Newest first, because the running totals are known of the end."""
+    running = dict(found.totals)
+    texts: list[str] = []
+    for row in reversed(found.after):
         totals = running.get(row.variant, NO_TOTALS)
         running[row.variant] = totals.minus(row.totals)
-        if row.bucket * 1000 <= now_ms and variant in {None, row.variant}:
-            found.append(snapshot(row, totals, width))
-    found.reverse()
-    return found
+        if row.bucket * 1000 <= now_ms:
+            texts.append(msgspec.json.encode(snapshot(row, totals, width)).decode())
+    now: dict[str, tuple[int, ...]] = {**running}
+    names = {variant: msgspec.json.encode(variant).decode() for variant in {row[1] for row in found.rows}}
+    latest = now_ms // 1000
+    for row in found.rows:
+        bucket, variant = row[0], row[1]
+        totals = now.get(variant, NO_TOTALS)
+        now[variant] = tuple(map(sub, totals, row[_TOTALS]))
+        if bucket <= latest:
+            gauges = _gauges(row[_GAUGES], row[_GAUGES + 1])
+            texts.append(_MINUTE % (bucket, names[variant], *totals, gauges, row[-1] or _NO_RATES))
+    texts.reverse()
+    return f"[{','.join(texts)}]".encode()
+
+
+@lru_cache(maxsize=4096)
+def _gauges(in_flight: int | None, limit: int | None) -> str:
+    share = utilization(in_flight, limit)
+    return _members({"concurrent_requests": in_flight, "max_workers": limit, "worker_utilization": share})
+
+
+def _members(of: Any) -> str:
+    """The members of a JSON object, without its braces."""
+    return msgspec.json.encode(of)[1:-1].decode()
 
 
 async def complete_snapshots(store: SnapshotQueries, bucket: int) -> list[MetricSnapshot]:
@@ -91,34 +126,15 @@ async def status(store: Store, now_ms: int) -> dict[str, dict[str, Any]]:
 
 def snapshot(row: StoredSnapshot, totals: Totals, seconds: int) -> MetricSnapshot:
     """What is stored, with the running totals at the bucket's end."""
+    in_flight, limit = row.concurrent_requests, row.max_workers
     return MetricSnapshot(
         timestamp=row.bucket * 1000,
         variant=row.variant,
-        requests_2xx=totals.requests_2xx,
-        requests_4xx=totals.requests_4xx,
-        requests_5xx=totals.requests_5xx,
-        tokens_input=totals.tokens_input,
-        tokens_output=totals.tokens_output,
-        tokens_cache_read=totals.tokens_cache_read,
-        tokens_cache_write=totals.tokens_cache_write,
-        concurrent_requests=row.concurrent_requests,
-        max_workers=row.max_workers,
-        rate_limit_rejections=totals.rate_limit_rejections,
-        upstream_errors=totals.upstream_errors,
-        retry_attempts=totals.retry_attempts,
-        latency_p50=row.latency_p50,
-        latency_p95=row.latency_p95,
-        latency_p99=row.latency_p99,
-        request_size_avg=_average(row.request_bytes, row.request_bytes_n),
-        response_size_avg=_average(row.response_bytes, row.response_bytes_n),
-        token_rate_in=row.totals.tokens_input / seconds,
-        token_rate_out=row.totals.tokens_output / seconds,
-        token_rate_cache_read=row.totals.tokens_cache_read / seconds,
-        token_rate_cache_write=row.totals.tokens_cache_write / seconds,
-        req_rate=row.requests / seconds,
-        error_rate_pct=percent(row.errors, row.requests),
-        worker_utilization=_utilization(row),
-        status_code_rates={code: count / seconds for code, count in row.status_codes.items()},
+        **totals._asdict(),
+        concurrent_requests=in_flight,
+        max_workers=limit,
+        worker_utilization=utilization(in_flight, limit),
+        **msgspec.structs.asdict(rates_of(row, seconds)),
     )
 
 
@@ -134,7 +150,9 @@ def _status(rows: Sequence[StoredSnapshot], median_us: float | None) -> dict[str
         "error_rate_pct": error_rate,
         "latency_p50_ms": None if median_us is None else round(median_us / 1000, 3),
         "concurrent": None if gauges is None else gauges.concurrent_requests,
-        "worker_utilization": None if gauges is None else _utilization(gauges),
+        "worker_utilization": None
+        if gauges is None
+        else utilization(gauges.concurrent_requests, gauges.max_workers),
         "rate_limit_rps": None,
         "token_rate_in": sum(row.totals.tokens_input for row in rows) / STATUS_SECONDS,
         "token_rate_out": sum(row.totals.tokens_output for row in rows) / STATUS_SECONDS,
@@ -147,11 +165,13 @@ def _nothing(bucket: int, variant: str) -> StoredSnapshot:
     )  # fmt: skip
 
 
-def _average(total: int, n: int) -> float | None:
-    return total / n if n else None
-
-
-def _utilization(row: StoredSnapshot) -> float | None:
-    if row.concurrent_requests is None or not row.max_workers:
-        return None
-    return row.concurrent_requests / row.max_workers
+_TOTALS: Final = slice(2, 2 + len(Totals._fields))
+"""Their places in a MinuteRow."""
+_GAUGES: Final = _TOTALS.stop
+_MINUTE: Final = (
+    '{"timestamp":%d000,"variant":%s,'
+    + "".join(f'"{name}":%d,' for name in Totals._fields)
+    + '"rate_limit_rps":null,"rate_limit_adj_increase":0,"rate_limit_adj_decrease":0,%s,%s}'
+)
+"""A MetricSnapshot; its parts are those of a MinuteRow."""
+_NO_RATES: Final = _members(rates_of(_nothing(0, PRODUCTION), SECONDS["1m"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from weir.metrics_api.reports import snapshot
-from weir.metrics_api.rest.context import SETTINGS, STORE, TARGETS, json, now_ms, plain
+from weir.metrics_api.rest.context import SETTINGS, STORE, TARGETS, encoded, json, now_ms, plain
 from weir.metrics_api.rest.parameters import one_of, parameters
 from weir.metrics_api.version import VERSION
 
@@ -28,7 +28,7 @@ async def get_metrics(request: web.Request) -> web.Response:
     found = await snapshot.snapshots(
         request.app[STORE], seconds, None if variant == "all" else variant, now_ms(request.app)
     )
-    return json(found)
+    return encoded(found)
 
 
 async def get_config(request: web.Request) -> web.Response:

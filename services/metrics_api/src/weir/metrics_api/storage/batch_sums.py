@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
 import orjson
 
 from weir.metrics_api.metrics import snapshot
-from weir.metrics_api.metrics.histogram import merge_two
+from weir.metrics_api.metrics.histogram import Histogram, merge_two
 from weir.metrics_api.metrics.measure import total
-from weir.metrics_api.metrics.snapshot import NO_TOTALS, Totals, deltas
-from weir.metrics_api.storage.port import SECONDS
+from weir.metrics_api.metrics.snapshot import NO_TOTALS, Delta, Totals, deltas, rates_of
+from weir.metrics_api.storage.port import SECONDS, StoredSnapshot
 from weir.metrics_api.storage.position import BUCKET_BITS
 from weir.metrics_api.storage.rollup_tables import BRIEF_SECONDS, LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from weir.metrics_api.metrics.dimension import Dimensions
-    from weir.metrics_api.metrics.histogram import Histogram
     from weir.metrics_api.metrics.measure import Cell
     from weir.metrics_api.metrics.rollup import Cells
-    from weir.metrics_api.metrics.snapshot import Delta
     from weir.metrics_api.storage.port import SnapshotLevel
 
 SNAPSHOT_LEVELS: Final[tuple[SnapshotLevel, ...]] = ("5s", "1m")
@@ -105,17 +104,26 @@ def merged(these: Iterable[bytes | None], those: Iterable[bytes | None]) -> Hist
     )
 
 
+def delta_of(row: Sequence[Any]) -> Delta:
+    """What snapshot_parts has found of a snapshot."""
+    latency = Histogram.from_bytes(row[16] or b"")
+    requests, errors, *totals = row[:12]
+    asked, asked_n, answered, answered_n = row[12:16]
+    return Delta(
+        Totals._make(totals), requests, errors, asked, asked_n, answered, answered_n,
+        latency, orjson.loads(row[17]),
+    )  # fmt: skip
+
+
 def snapshot_row(
-    bucket: int, variant: str, delta: Delta, stored: tuple[bytes | None, str] | None = None
+    bucket: int, variant: str, delta: Delta, level: SnapshotLevel, stored: Delta | None = None
 ) -> tuple[Any, ...]:
     """The parameters of snapshot_add: what cannot be added in SQL is added to what is stored here."""
-    latency = delta.latency
-    codes = dict(delta.status_codes)
+    whole = delta
     if stored is not None:
-        if stored[0] is not None:
-            latency += latency.from_bytes(stored[0])
-        for code, number in orjson.loads(stored[1]).items():
-            codes[code] = codes.get(code, 0) + number
+        whole = stored
+        whole.absorb(delta)
+    shares = percentiles(whole.latency)
     return (
         bucket,
         variant,
@@ -126,10 +134,22 @@ def snapshot_row(
         delta.request_bytes_n,
         delta.response_bytes,
         delta.response_bytes_n,
-        latency.to_bytes() or None,
-        *percentiles(latency),
-        orjson.dumps(codes).decode(),
+        whole.latency.to_bytes() or None,
+        *shares,
+        orjson.dumps(whole.status_codes).decode(),
+        _rates(bucket, variant, whole, shares) if level == "1m" else None,
     )
+
+
+def _rates(bucket: int, variant: str, delta: Delta, shares: Sequence[float | None]) -> str:
+    """What is answered of the bucket alone, as JSON without braces."""
+    p50, p95, p99 = shares
+    snapshot = StoredSnapshot(
+        bucket, variant, delta.totals, delta.requests, delta.errors,
+        delta.request_bytes, delta.request_bytes_n, delta.response_bytes, delta.response_bytes_n,
+        p50, p95, p99, delta.status_codes, None, None,
+    )  # fmt: skip
+    return msgspec.json.encode(rates_of(snapshot, SECONDS["1m"]))[1:-1].decode()
 
 
 def percentiles(latency: Histogram) -> list[float | None]:

@@ -90,6 +90,11 @@ def dimensions(wanted: Filter) -> Clause:
     return _joined(clauses)
 
 
+def of_variant(variant: str | None) -> Clause:
+    """A condition on snapshots; none for all variants."""
+    return ("", []) if variant is None else ("and variant = ?", [variant])
+
+
 def _status(wanted: Filter, column: str) -> list[Clause]:
     if not wanted.status_codes and not wanted.status_classes:
         return []

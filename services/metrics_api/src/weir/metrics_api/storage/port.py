@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from weir.metrics_api.metrics.fates import NO_FATES, Fates
 from weir.metrics_api.metrics.measure import Sums
@@ -181,6 +181,24 @@ class Snapshots:
     totals: dict[str, Totals]
 
 
+MinuteRow = tuple[Any, ...]
+"""Of one minute and variant: bucket, variant, the Totals of this minute alone, requests in flight, their
+limit, and its Rates as JSON without braces, empty where nothing was counted. Ten thousand of them make an
+answer: plain tuples, as the database gives them.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Minutes:
+    """Snapshots of minutes and, of the same moment, the running totals of every variant ever seen."""
+
+    rows: list[MinuteRow]
+    """Newest first."""
+    after: list[StoredSnapshot]
+    """Oldest first, and later than all of `rows`: from the first on whose rates are not known."""
+    totals: dict[str, Totals]
+
+
 @dataclass(frozen=True, slots=True)
 class Gauges:
     """What the proxies report of one variant at this moment."""
@@ -267,6 +285,10 @@ class SnapshotQueries(Protocol):
 
     async def snapshots(self, level: SnapshotLevel, start: int) -> Snapshots:
         """Those of all buckets from `start` (s) on, oldest first, later ones than now included."""
+        ...
+
+    async def minutes(self, start: int, variant: str | None) -> Minutes:
+        """Those from `start` (s) on, of one variant or of all."""
         ...
 
     async def sample(self, at: int, gauges: Mapping[str, Gauges]) -> None:

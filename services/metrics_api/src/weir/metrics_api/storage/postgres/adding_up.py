@@ -15,8 +15,10 @@ from weir.metrics_api.metrics.measure import Cell, Distributions, Sums
 from weir.metrics_api.metrics.snapshot import Totals
 from weir.metrics_api.storage import fates_sql, filtering, rollup_sql
 from weir.metrics_api.storage.batch_sums import percentiles
-from weir.metrics_api.storage.port import RollupAnswer, Snapshots, StoredSnapshot
+from weir.metrics_api.storage.minutes import known_rates
+from weir.metrics_api.storage.port import Minutes, RollupAnswer, Snapshots, StoredSnapshot
 from weir.metrics_api.storage.position import first_of
+from weir.metrics_api.storage.postgres import texts
 from weir.metrics_api.storage.postgres.snapshot_shards import merged_shards
 from weir.metrics_api.storage.queries import query
 from weir.metrics_api.storage.request_row import OUTCOMES
@@ -24,7 +26,7 @@ from weir.metrics_api.storage.request_row import OUTCOMES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from weir.metrics_api.storage.port import RollupQuestion, RowQuestion, SnapshotLevel
+    from weir.metrics_api.storage.port import MinuteRow, RollupQuestion, RowQuestion, SnapshotLevel
     from weir.metrics_api.storage.postgres.driver import Connection, Record
 
 _SUMS: Final = len(Sums._fields)
@@ -92,11 +94,33 @@ async def snapshots(connection: Connection, level: SnapshotLevel, start: int) ->
         rows = await connection.fetch(query("snapshots", "postgres", table=f"metrics_{level}"), start)
         totals = await connection.fetch(query("totals", "postgres"))
     found = await asyncio.to_thread(_snapshots, rows)
-    return Snapshots(found, {row[0]: Totals(*tuple(row)[1:]) for row in totals})
+    return Snapshots(found, _running_totals(totals))
 
 
 def _timed(question: RowQuestion) -> str:
     return " filter (where r.outcome = 0)" if question.completed_times else ""
+
+
+async def minutes(connection: Connection, start: int, variant: str | None) -> Minutes:
+    conditions, values = filtering.of_variant(None if variant is None else texts.escaped(variant))
+    text = query("minutes", "postgres", variant=conditions)
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        found = await connection.fetch(text, start, *values)
+        rows, after = await asyncio.to_thread(_known_rates, found)
+        late: Sequence[Record] = ()
+        if after is not None:
+            late = await connection.fetch(query("snapshots", "postgres", table="metrics_1m"), after)
+        totals = await connection.fetch(query("totals", "postgres"))
+    newest = [each for each in await asyncio.to_thread(_snapshots, late) if variant in {None, each.variant}]
+    return Minutes(rows, newest, _running_totals(totals))
+
+
+def _known_rates(found: Sequence[Record]) -> tuple[list[MinuteRow], int | None]:
+    return known_rates([*map(tuple, found)])
+
+
+def _running_totals(rows: Sequence[Record]) -> dict[str, Totals]:
+    return {row[0]: Totals(*tuple(row)[1:]) for row in rows}
 
 
 def _slot(slot: tuple[float, float] | None, moment: str) -> tuple[str, list[float]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,7 +51,8 @@ async def compact(writer: Writer, now: int | None = None) -> None:
     for table, seconds in TABLES.items():
         await _merge(writer, table, moment - seconds, _merge_cells)
     for level in _SNAPSHOT_LEVELS:
-        await _merge(writer, f"metrics_{level}", moment - SECONDS[level], _merge_snapshots)
+        work = partial(_merge_snapshots, level=level)
+        await _merge(writer, f"metrics_{level}", moment - SECONDS[level], work)
 
 
 async def _merge(writer: Writer, table: str, moment: int, work: Any) -> None:
@@ -101,7 +103,9 @@ def _merged_cells(rows: Sequence[Record]) -> list[tuple[Any, ...]]:
     return staged
 
 
-async def _merge_snapshots(connection: Connection, table: str, start: int, end: int) -> int:
+async def _merge_snapshots(
+    connection: Connection, table: str, start: int, end: int, *, level: SnapshotLevel
+) -> int:
     found = await connection.fetch(query("snapshot_shards", "postgres", table=table), start, end, AT_ONCE)
     if not found:
         return 0
@@ -112,7 +116,7 @@ async def _merge_snapshots(connection: Connection, table: str, start: int, end: 
     await connection.executemany(query("snapshot_delete", "postgres", table=table), moved)
     await connection.executemany(
         query("snapshot_add", "postgres", table=table),
-        [(*snapshot_row(each.bucket, each.variant, each.delta), MERGED) for each in merged],
+        [(*snapshot_row(each.bucket, each.variant, each.delta, level), MERGED) for each in merged],
     )
     await connection.executemany(
         query("snapshot_gauges", "postgres", table=table),

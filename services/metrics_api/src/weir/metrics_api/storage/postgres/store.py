@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Filter,
         Gauges,
         Level,
+        Minutes,
         Page,
         RollupAnswer,
         RollupQuestion,
@@ -79,6 +80,9 @@ class PostgresStore:
 
     async def snapshots(self, level: SnapshotLevel, start: int) -> Snapshots:
         return await self._readers.run(adding_up.snapshots, level, start)
+
+    async def minutes(self, start: int, variant: str | None) -> Minutes:
+        return await self._readers.run(adding_up.minutes, start, variant)
 
     async def sample(self, at: int, gauges: Mapping[str, Gauges]) -> None:
         await self._writer.run(self._writing.sample, at, gauges)

@@ -14,6 +14,7 @@ from weir.metrics_api.storage import request_row
 from weir.metrics_api.storage.accounting import account_rows, counted
 from weir.metrics_api.storage.batch_sums import (
     SNAPSHOT_LEVELS,
+    delta_of,
     numbers,
     rollups,
     snapshot_row,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from weir.metrics_api.metrics.rollup import Cells
     from weir.metrics_api.metrics.snapshot import Delta, Totals
     from weir.metrics_api.storage.batch_sums import Histograms
-    from weir.metrics_api.storage.port import Gauges, Level
+    from weir.metrics_api.storage.port import Gauges, Level, SnapshotLevel
     from weir.metrics_api.storage.postgres.driver import Connection
 
 COLUMNS: Final = (*request_row.COLUMNS, "filed_model_id")
@@ -173,7 +174,7 @@ async def _add_sums(connection: Connection, shard: int, cells: Cells, ids: Mappi
         await connection.execute(query("rollup_add", "postgres", table=table), place)
     sums = await asyncio.to_thread(snapshot_sums, cells)
     for level, found in sums.buckets.items():
-        await _add_deltas(connection, shard, f"metrics_{level}", found)
+        await _add_deltas(connection, shard, level, found)
     await _add_totals(connection, shard, sums.totals)
 
 
@@ -197,11 +198,12 @@ def _staged(
 
 
 async def _add_deltas(
-    connection: Connection, shard: int, table: str, found: Mapping[tuple[int, str], Delta]
+    connection: Connection, shard: int, level: SnapshotLevel, found: Mapping[tuple[int, str], Delta]
 ) -> None:
+    table = f"metrics_{level}"
     buckets, variants = zip(*found, strict=True)
     stored = {
-        (row[0], row[1]): (row[2], row[3])
+        (row[0], row[1]): delta_of(row[2:])
         for row in await connection.fetch(
             query("snapshot_parts", "postgres", table=table),
             shard,
@@ -212,7 +214,7 @@ async def _add_deltas(
     await connection.executemany(
         query("snapshot_add", "postgres", table=table),
         [
-            (*snapshot_row(bucket, variant, delta, stored.get((bucket, variant))), shard)
+            (*snapshot_row(bucket, variant, delta, level, stored.get((bucket, variant))), shard)
             for (bucket, variant), delta in found.items()
         ],
     )

@@ -1,4 +1,4 @@
--- Add what happened in a bucket to its snapshot; histogram, percentiles and codes hold what was there already.
+-- Add what happened in a bucket to its snapshot; histogram, percentiles, codes and rates hold what was there already.
 insert into {table} as m (
   bucket,
   variant,
@@ -23,9 +23,10 @@ insert into {table} as m (
   latency_p95,
   latency_p99,
   status_codes,
+  rates,
   shard
 )
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict (bucket, variant, shard) do update set
   requests = m.requests + excluded.requests,
   errors = m.errors + excluded.errors,
@@ -47,4 +48,5 @@ on conflict (bucket, variant, shard) do update set
   latency_p50 = excluded.latency_p50,
   latency_p95 = excluded.latency_p95,
   latency_p99 = excluded.latency_p99,
-  status_codes = excluded.status_codes
+  status_codes = excluded.status_codes,
+  rates = excluded.rates

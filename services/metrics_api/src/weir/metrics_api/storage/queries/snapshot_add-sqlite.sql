@@ -1,4 +1,4 @@
--- Add what happened in a bucket to its snapshot; histogram, percentiles and codes hold what was there already.
+-- Add what happened in a bucket to its snapshot; histogram, percentiles, codes and rates hold what was there already.
 insert into {table} (
   bucket,
   variant,
@@ -22,9 +22,10 @@ insert into {table} (
   latency_p50,
   latency_p95,
   latency_p99,
-  status_codes
+  status_codes,
+  rates
 )
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict (bucket, variant) do update set
   requests = requests + excluded.requests,
   errors = errors + excluded.errors,
@@ -46,4 +47,5 @@ on conflict (bucket, variant) do update set
   latency_p50 = excluded.latency_p50,
   latency_p95 = excluded.latency_p95,
   latency_p99 = excluded.latency_p99,
-  status_codes = excluded.status_codes
+  status_codes = excluded.status_codes,
+  rates = excluded.rates

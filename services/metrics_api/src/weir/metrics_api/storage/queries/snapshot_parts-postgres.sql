@@ -1,5 +1,25 @@
--- What of a shard's snapshots must be merged, and nobody else changes until the transaction ends.
-select bucket, variant, latency, status_codes
+-- What was counted of a shard's snapshots so far; nobody else changes it until the transaction ends.
+select
+  bucket,
+  variant,
+  requests,
+  errors,
+  requests_2xx,
+  requests_4xx,
+  requests_5xx,
+  tokens_input,
+  tokens_output,
+  tokens_cache_read,
+  tokens_cache_write,
+  rate_limit_rejections,
+  upstream_errors,
+  retry_attempts,
+  request_bytes,
+  request_bytes_n,
+  response_bytes,
+  response_bytes_n,
+  latency,
+  status_codes
 from {table}
 where shard = ? and (bucket, variant) in (select * from unnest(?::bigint[], ?::text[]))
 order by bucket, variant

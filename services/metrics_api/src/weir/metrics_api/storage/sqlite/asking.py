@@ -17,7 +17,15 @@ from weir.metrics_api.metrics.measure import Cell, Distributions, Sums
 from weir.metrics_api.metrics.snapshot import Totals
 from weir.metrics_api.storage import fates_sql, filtering, rollup_sql
 from weir.metrics_api.storage.accounting import from_rows
-from weir.metrics_api.storage.port import Page, RollupAnswer, Snapshots, StoredSize, StoredSnapshot
+from weir.metrics_api.storage.minutes import known_rates
+from weir.metrics_api.storage.port import (
+    Minutes,
+    Page,
+    RollupAnswer,
+    Snapshots,
+    StoredSize,
+    StoredSnapshot,
+)
 from weir.metrics_api.storage.position import BUCKET_BITS, first_of, started_at
 from weir.metrics_api.storage.queries import query
 from weir.metrics_api.storage.request_row import OUTCOMES, from_row
@@ -178,10 +186,28 @@ def snapshots(connection: sqlite3.Connection, level: SnapshotLevel, start: int) 
     connection.execute("begin")
     try:
         rows = connection.execute(query("snapshots", table=f"metrics_{level}"), (start,)).fetchall()
-        totals = {row[0]: Totals(*row[1:]) for row in connection.execute(query("totals"))}
+        totals = _running_totals(connection)
     finally:
         connection.execute("rollback")
     return Snapshots([_snapshot(row) for row in rows], totals)
+
+
+def minutes(connection: sqlite3.Connection, start: int, variant: str | None) -> Minutes:
+    conditions, values = filtering.of_variant(variant)
+    connection.execute("begin")
+    try:
+        found = connection.execute(query("minutes", variant=conditions), (start, *values)).fetchall()
+        rows, after = known_rates(found)
+        late = () if after is None else connection.execute(query("snapshots", table="metrics_1m"), (after,))
+        newest = [each for each in map(_snapshot, late) if variant in {None, each.variant}]
+        totals = _running_totals(connection)
+    finally:
+        connection.execute("rollback")
+    return Minutes(rows, newest, totals)
+
+
+def _running_totals(connection: sqlite3.Connection) -> dict[str, Totals]:
+    return {row[0]: Totals(*row[1:]) for row in connection.execute(query("totals"))}
 
 
 def accounts(connection: sqlite3.Connection) -> Accounts:

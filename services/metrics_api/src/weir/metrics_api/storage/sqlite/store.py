@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Filter,
         Gauges,
         Level,
+        Minutes,
         Page,
         RollupAnswer,
         RollupQuestion,
@@ -96,6 +97,9 @@ class SqliteStore:
 
     async def snapshots(self, level: SnapshotLevel, start: int) -> Snapshots:
         return await self._readers.run(asking.snapshots, level, start)
+
+    async def minutes(self, start: int, variant: str | None) -> Minutes:
+        return await self._readers.run(asking.minutes, start, variant)
 
     async def sample(self, at: int, gauges: Mapping[str, Gauges]) -> None:
         await self._writer.run(self._writing.sample, at, gauges)

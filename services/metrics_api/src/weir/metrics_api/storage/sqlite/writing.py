@@ -15,7 +15,7 @@ import orjson
 from weir.metrics_api.metrics.rollup import FINEST, Cells, Folding
 from weir.metrics_api.metrics.snapshot import NO_TOTALS
 from weir.metrics_api.storage.accounting import account_rows, counted
-from weir.metrics_api.storage.batch_sums import numbers, rollups, snapshot_row, snapshot_sums
+from weir.metrics_api.storage.batch_sums import delta_of, numbers, rollups, snapshot_row, snapshot_sums
 from weir.metrics_api.storage.position import BUCKET_BITS, first_of, next_slot, position, positions
 from weir.metrics_api.storage.queries import query
 from weir.metrics_api.storage.request_row import COLUMNS, keys, rows
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from weir.events.stream import StreamId
     from weir.metrics_api.metrics.measure import Cell
     from weir.metrics_api.metrics.snapshot import Delta
-    from weir.metrics_api.storage.port import Gauges, Level
+    from weir.metrics_api.storage.port import Gauges, Level, SnapshotLevel
 
 _MINUTE: Final = 60
 _SIZES: Final = (256, 64, 16, 4, 1)
@@ -186,7 +186,7 @@ class Writing:
             self._add_cells(table, found)
         sums = snapshot_sums(cells)
         for level, found in sums.buckets.items():
-            self._add_deltas(f"metrics_{level}", found)
+            self._add_deltas(level, found)
         self._connection.executemany(
             query("totals_add"), [(variant, *totals) for variant, totals in sums.totals.items()]
         )
@@ -200,15 +200,13 @@ class Writing:
             marks = _marks(len(piece[0]), len(piece))
             self._connection.execute(query("rollup_add", table=table, rows=marks), [*chain(*piece)])
 
-    def _add_deltas(self, table: str, found: Mapping[tuple[int, str], Delta]) -> None:
-        parts = query("snapshot_parts", table=table)
-        self._connection.executemany(
-            query("snapshot_add", table=table),
-            [
-                snapshot_row(*key, delta, self._connection.execute(parts, key).fetchone())
-                for key, delta in found.items()
-            ],
-        )
+    def _add_deltas(self, level: SnapshotLevel, found: Mapping[tuple[int, str], Delta]) -> None:
+        parts = query("snapshot_parts", table=f"metrics_{level}")
+        rows: list[tuple[Any, ...]] = []
+        for key, delta in found.items():
+            row = self._connection.execute(parts, key).fetchone()
+            rows.append(snapshot_row(*key, delta, level, None if row is None else delta_of(row)))
+        self._connection.executemany(query("snapshot_add", table=f"metrics_{level}"), rows)
 
 
 def _pieces(values: Sequence[T]) -> Iterator[Sequence[T]]:
