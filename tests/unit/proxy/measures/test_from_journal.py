@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.builders import make_event
+from tests.support.exchanges import knowing
 from tests.support.fixtures import HeldClock
 from tests.support.measures import new_measures, new_table
 from tests.unit.proxy.measures.test_measures import HEAD, UPSTREAM
@@ -75,9 +76,8 @@ class Worker:
         }
         slot = self.recorder.open()
         self.began += 1
-        return Exchange(
-            f"id-{self.began}", HEAD, nobody, ENDPOINTS[0], slot, self.clock.monotonic(), 5, **values
-        )
+        now = self.clock.monotonic()
+        return knowing(Exchange(f"id-{self.began}", HEAD, nobody, ENDPOINTS[0], slot, now, 5), **values)
 
     def finish(self, times: int = 1, **known: Any) -> None:
         for _ in range(times):
@@ -193,8 +193,8 @@ def test_a_record_counts_as_its_request_does(
     recorder = Recorder("p1", "w1", paper, paper, COUNTERS, measures, lambda: 30.0)
     first, last = at[3], None if at[4] is None else (at[3] or 0.0) + at[4]
     recorder.close(
-        Exchange(
-            *("id-1", HEAD, nobody, ENDPOINTS[0], None, 0.0, 5),
+        knowing(
+            Exchange("id-1", HEAD, nobody, ENDPOINTS[0], None, 0.0, 5),
             facts=RequestFacts(model="m", stream=stream),
             upstream=UPSTREAM,
             outcome=outcome,

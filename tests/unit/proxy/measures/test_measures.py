@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from tests.support.exchanges import knowing
 from tests.support.measures import new_measures, new_table
 
 from weir.events import Attempt, Outcome
@@ -43,7 +44,7 @@ def exchange(model: str | None = "llama3", *, answered: str | None = None, **kno
         "answer": AnswerFacts(model=answered),
         **known,
     }
-    return Exchange("id-1", HEAD, nobody, ENDPOINTS[0], 1, 1.0, 5, **values)
+    return knowing(Exchange("id-1", HEAD, nobody, ENDPOINTS[0], 1, 1.0, 5), **values)
 
 
 def counted(table: Table) -> dict[Labels, tuple[float, ...]]:

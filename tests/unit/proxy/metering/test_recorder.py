@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.support.exchanges import knowing
 from tests.support.fixtures import HeldClock
 from tests.support.measures import new_measures
 from tests.support.transport import headers
@@ -44,8 +45,10 @@ class Desk:
 
     def exchange(self, *lines: str, **known: Any) -> Exchange:
         head = read_request_head(b"POST", b"/v1/chat/completions", "1.1", headers("Host: x", *lines))
-        values: dict[str, Any] = {"slot": self.recorder.open(), "accepted_at": 0.0, "started_us": 5, **known}
-        return Exchange(request_id="id-1", head=head, client=Nobody(), endpoint=ENDPOINTS[0], **values)
+        began = known.pop("accepted_at", 0.0), known.pop("started_us", 5)
+        client: Any = Nobody()
+        made = Exchange("id-1", head, client, ENDPOINTS[0], self.recorder.open(), *began)
+        return knowing(made, **known)
 
     def records(self) -> list[RequestEvent]:
         return [decode(payload) for payload in self._reader.read(100).payloads]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.exchanges import knowing
 from tests.support.measures import new_measures
 
 from weir.events import Outcome, RequestEvent, decode, encode
@@ -67,7 +68,8 @@ def exchange(memory: HeadMemory, headers: Iterable[tuple[bytes, bytes]], **known
         *(5, False, True, True, memory),
     )
     client: Any = None
-    return Exchange("id-1", head, client, ENDPOINTS[0], 1, 1.0, 5, upstream=UPSTREAM, **known)
+    made = Exchange("id-1", head, client, ENDPOINTS[0], 1, 1.0, 5)
+    return knowing(made, upstream=UPSTREAM, **known)
 
 
 @given(data=st.data())

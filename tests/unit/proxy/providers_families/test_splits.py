@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pytest
-from msgspec.structs import asdict
 from tests.support.fake_llm.families import family_of
 from tests.support.fake_llm.reply import Asked
 from tests.support.fake_llm.script import SCRIPTS

@@ -6,13 +6,19 @@ Moments (`*_at`) are seconds on the monotonic clock; None has not happened.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from weir.events import Attempt, Outcome
-from weir.proxy.endpoints import Endpoint
-from weir.proxy.upstream import Upstream
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from weir.events import Attempt, Outcome
+    from weir.proxy.endpoints import Endpoint
+    from weir.proxy.upstream import Upstream
+
+_FIRST_LOOK: Final = 64 << 10
 
 
 class HeadMemory:
@@ -162,8 +168,12 @@ class Usage(msgspec.Struct, frozen=True):
     """The reported object, kept only where it says more than the fields above."""
 
 
-class AnswerFacts(msgspec.Struct):
-    """What an answer says about itself; its reader fills it in as the bytes pass."""
+@dataclass(slots=True)
+class AnswerFacts:
+    """What an answer says about itself; its reader fills it in as the bytes pass.
+
+    No msgspec struct: to set a field of one takes six times as long.
+    """
 
     model: str | None = None
     finish_reason: str | None = None
@@ -180,59 +190,92 @@ class AnswerFacts(msgspec.Struct):
     """False while a stream's terminal event is missing."""
 
 
-class Exchange(msgspec.Struct, eq=False):
+_NO_FACTS: Final = RequestFacts()
+_NO_ANSWER: Final = AnswerFacts()
+"""Nobody changes these two: who knows more puts an object of its own in their place."""
+
+
+class Exchange:
     """One accepted request. It ends with exactly one record."""
 
-    request_id: str
-    head: RequestHead
-    client: Client
-    endpoint: Endpoint
-    slot: int | None
-    """Its start mark in the journal; None if there was no room for it."""
-    accepted_at: float
-    started_us: int
-    """Wall clock, microseconds since the Unix epoch."""
-    model_in_path: str | None = None
-    extra_headers: bytes = b""
-    """Header lines of ours for whatever answer it gets."""
-    api_key_id: str | None = None
-    trace_id: str | None = None
-    """The caller's trace; without one, our own once the request goes up."""
-    trace_flags: str = "01"
-    """Sampled, where the caller does not say: an upstream that traces at all goes on doing so."""
-    span_id: str | None = None
-    """Ours in that trace; None for a request that no upstream got."""
-    trace_line: bytes = b""
-    """The header by which the upstream joins the trace."""
+    __slots__ = (
+        *("accepted_at", "answer", "api_key_id", "attempts", "body", "call", "client", "connect_seconds"),
+        *("endpoint", "error_message", "error_type", "extra_headers", "facts", "head", "headers_at"),
+        *("look_again_at", "model_in_path", "outcome", "received_at", "recorded", "request_bytes"),
+        *("request_id", "response_bytes", "retries", "sent_at", "slot", "started_us", "status_code"),
+        *(
+            "span_id",
+            "trace_flags",
+            "trace_id",
+            "trace_line",
+            "upstream",
+            "upstream_done_at",
+            "upstream_request_id",
+        ),
+    )
 
-    body: list[bytes] = msgspec.field(default_factory=list[bytes])
-    request_bytes: int = 0
-    look_again_at: int = 64 << 10
-    """At which size the held part of a body is next asked whether it is enough."""
-    received_at: float | None = None
-    """The request's last byte is here."""
-    facts: RequestFacts = msgspec.field(default_factory=RequestFacts)
+    def __init__(
+        self,
+        request_id: str,
+        head: RequestHead,
+        client: Client,
+        endpoint: Endpoint,
+        slot: int | None,
+        accepted_at: float,
+        started_us: int,
+    ) -> None:
+        """`slot`: its start mark in the journal; None if there was no room for it.
 
-    upstream: Upstream | None = None
-    call: Call | None = None
-    attempts: list[Attempt] = msgspec.field(default_factory=list[Attempt])
-    retries: int = 0
-    connect_seconds: float | None = None
-    sent_at: float | None = None
-    """The request was handed to the upstream's transport."""
-    headers_at: float | None = None
-    upstream_done_at: float | None = None
-    upstream_request_id: str | None = None
+        `started_us` is by the wall clock, microseconds since the Unix epoch.
+        """
+        self.request_id = request_id
+        self.head = head
+        self.client = client
+        self.endpoint = endpoint
+        self.slot = slot
+        self.accepted_at = accepted_at
+        self.started_us = started_us
+        self.model_in_path: str | None = None
+        self.extra_headers = b""
+        """Header lines of ours for whatever answer it gets."""
+        self.api_key_id: str | None = None
+        self.trace_id: str | None = None
+        """The caller's trace; without one, our own once the request goes up."""
+        self.trace_flags = "01"
+        """Sampled, where the caller does not say: an upstream that traces at all goes on doing so."""
+        self.span_id: str | None = None
+        """Ours in that trace; None for a request that no upstream got."""
+        self.trace_line = b""
+        """The header by which the upstream joins the trace."""
 
-    answer: AnswerFacts = msgspec.field(default_factory=AnswerFacts)
-    response_bytes: int = 0
-    status_code: int | None = None
-    """Of the head that went to the client."""
+        self.body: list[bytes] = []
+        self.request_bytes = 0
+        self.look_again_at = _FIRST_LOOK
+        """At which size the held part of a body is next asked whether it is enough."""
+        self.received_at: float | None = None
+        """The request's last byte is here."""
+        self.facts = _NO_FACTS
 
-    outcome: Outcome | None = None
-    error_type: str | None = None
-    error_message: str | None = None
-    recorded: bool = False
+        self.upstream: Upstream | None = None
+        self.call: Call | None = None
+        self.attempts: Sequence[Attempt] = ()
+        self.retries = 0
+        self.connect_seconds: float | None = None
+        self.sent_at: float | None = None
+        """The request was handed to the upstream's transport."""
+        self.headers_at: float | None = None
+        self.upstream_done_at: float | None = None
+        self.upstream_request_id: str | None = None
+
+        self.answer = _NO_ANSWER
+        self.response_bytes = 0
+        self.status_code: int | None = None
+        """Of the head that went to the client."""
+
+        self.outcome: Outcome | None = None
+        self.error_type: str | None = None
+        self.error_message: str | None = None
+        self.recorded = False
 
     def __repr__(self) -> str:
         return f"<Exchange {self.request_id} {self.endpoint.operation} {self.outcome or 'open'}>"

@@ -121,7 +121,7 @@ class Forwarder:
             body, added = dialect.prepare(body, exchange.facts, may)
         if upstream.rename:
             body = _renamed(exchange, upstream, body)
-        relay = AnswerRelay(exchange, dialect, ending, added=added)
+        relay = AnswerRelay(exchange, dialect, ending, added=added, monotonic=self._monotonic)
         if upstream.provider == IN_PROCESS:
             self._play(exchange, body, relay)
             return

@@ -42,6 +42,14 @@ what the upstream may say when its stream fails."""
 class Listener(Protocol):
     """Whoever an answer is handed to."""
 
+    heard_at: float
+    """When `on_event` was called last; 0 before."""
+
+    @property
+    def on_event(self) -> Callable[[bytes, bytes], None] | None:
+        """Takes whole chunks of the answer from the connection: their data, and them as they came."""
+        ...
+
     def received(self, head: ResponseHead | None, body: bytes, now: float, *, complete: bool) -> None: ...
 
     def broken(self, error: ProxyError) -> None: ...
@@ -63,18 +71,10 @@ class Lane(msgspec.Struct, frozen=True):
 class HttpCall:
     """Sends the request over a pooled connection and hands what comes to the relay."""
 
-    _connection: UpstreamConnection | None = None
-    _connecting: asyncio.Task[None] | None = None
-    _heard_at: float | None = None
-    """When the upstream last sent something."""
-    _refused_at: float | None = None
-    """Since when the upstream takes no more of the request."""
-    _status: int | None = None
-    _paused = False
-    _request: list[bytes]
-    """What has been sent and can be sent again, or waits for the connection."""
-    _is_held = True
-    """All of the request so far is in there."""
+    __slots__ = (
+        *("_began_at", "_chunked", "_connecting", "_connection", "_exchange", "_heard_at", "_is_held"),
+        *("_is_whole", "_lane", "_paused", "_refused_at", "_request", "_status", "relay"),
+    )
 
     def __init__(
         self,
@@ -90,11 +90,22 @@ class HttpCall:
         self._exchange = exchange
         self._lane = lane
         self._request = [request]
+        """What has been sent and can be sent again, or waits for the connection."""
+        self._is_held = True
+        """All of the request so far is in there."""
         self.relay = relay
         """Whoever hears of the answer; a watch may hand it to the next."""
         self._is_whole = is_whole
         self._chunked = chunked
         self._began_at = 0.0
+        self._connection: UpstreamConnection | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._heard_at: float | None = None
+        """When the upstream last sent something, events aside."""
+        self._refused_at: float | None = None
+        """Since when the upstream takes no more of the request."""
+        self._status: int | None = None
+        self._paused = False
 
     def start(self) -> None:
         lane = self._lane
@@ -172,6 +183,9 @@ class HttpCall:
             if self._exchange.attempts or self._status != _OK:
                 self._note(None, now)
         self.relay.received(head, body, now, complete=complete)
+        connection = self._connection
+        if connection is not None and connection.reads_chunks and connection.on_event is None:
+            connection.on_event = self.relay.on_event
 
     def broken(self, reason: str, *, garbage: bool) -> None:
         connection, self._connection = self._connection, None
@@ -223,7 +237,7 @@ class HttpCall:
         if self._heard_at is None:
             limit = timeouts.first_byte
             return f"answer within {limit:g} s" if now - sent_at > limit else None
-        if not self._paused and now - self._heard_at > timeouts.idle:
+        if not self._paused and now - max(self._heard_at, self.relay.heard_at) > timeouts.idle:
             return f"continue its answer within {timeouts.idle:g} s"
         return None
 
@@ -285,7 +299,8 @@ class HttpCall:
 
     def _note(self, error: str | None, now: float) -> None:
         milliseconds = round((now - self._began_at) * 1000, 3)
-        self._exchange.attempts.append(
-            Attempt(upstream=self._lane.upstream_name, status=self._status, ms=milliseconds, error=error)
+        attempt = Attempt(
+            upstream=self._lane.upstream_name, status=self._status, ms=milliseconds, error=error
         )
+        self._exchange.attempts = [*self._exchange.attempts, attempt]
         self._began_at = now

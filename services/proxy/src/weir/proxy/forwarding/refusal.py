@@ -59,6 +59,8 @@ class RefusalWatch:
         self._head: ResponseHead | None = None
         self._body = b""
         self._heard_at = 0.0
+        self.heard_at = 0.0
+        self.on_event = None
         self.call: HttpCall | None = None
 
     def received(self, head: ResponseHead | None, body: bytes, now: float, *, complete: bool) -> None:

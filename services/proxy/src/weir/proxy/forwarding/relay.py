@@ -14,6 +14,8 @@ from weir.proxy.providers.provider import Added
 from weir.proxy.wire.heads import LAST_CHUNK, chunk, response_head
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from weir.proxy.errors import ProxyError
     from weir.proxy.exchange import Exchange
     from weir.proxy.providers.provider import AnswerReader, Dialect
@@ -53,23 +55,38 @@ class Ending(Protocol):
 class AnswerRelay:
     """Passes one answer on, follows it with a reader, and ends the exchange."""
 
-    _chunked = False
-    _keep_alive = True
-    _status = 0
-    _event_stream = False
-    _alters = False
-    """The body does not go on byte for byte: our usage chunk comes out."""
-    _is_open_ended = True
-    """An event of ours may follow: the body's length was not promised."""
-    _head = b""
-    """The answer's head while it waits for the first write."""
+    __slots__ = (
+        *("_added", "_alters", "_chunked", "_client", "_dialect", "_ending", "_event_stream", "_exchange"),
+        *("_head", "_is_open_ended", "_keep_alive", "_monotonic", "_reader", "_status", "heard_at"),
+    )
 
-    def __init__(self, exchange: Exchange, dialect: Dialect, ending: Ending, *, added: Added) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        dialect: Dialect,
+        ending: Ending,
+        *,
+        added: Added,
+        monotonic: Callable[[], float],
+    ) -> None:
         self._exchange = exchange
         self._dialect = dialect
         self._ending = ending
         self._added = added
+        self._monotonic = monotonic
+        self._client = exchange.client
         self._reader: AnswerReader = _UNREAD
+        self._chunked = False
+        self._keep_alive = True
+        self._status = 0
+        self._event_stream = False
+        self._alters = False
+        """The body does not go on byte for byte: our usage chunk comes out."""
+        self._is_open_ended = True
+        """An event of ours may follow: the body's length was not promised."""
+        self._head = b""
+        """The answer's head while it waits for the first write."""
+        self.heard_at = 0.0
 
     def received(self, head: ResponseHead | None, body: bytes, now: float, *, complete: bool) -> None:
         """Pass on what one read brought, in one write."""
@@ -79,20 +96,43 @@ class AnswerRelay:
             out = self._reader.feed(body, now) if body else b""
             if complete:
                 self._complete(out + self._reader.finish(), now)
-            elif out or head is not None:
+            else:
                 self._exchange.response_bytes += len(out)
-                self._write(b"%x\r\n%b\r\n" % (len(out), out) if self._chunked and out else out)
+                self._write(self._framed(out))
         except DamagedError:
-            self._withdraw_head()
-            self._drop("damaged compression")
-            self.broken(
-                upstream_failed("upstream_bad_response", "The model server sent damaged compressed data.")
-            )
+            self._damaged()
         except Exception:
             logger.exception("answer failed", extra={"request_id": self._exchange.request_id})
-            self._withdraw_head()
-            self._drop("internal error")
-            self._ending.fail_unforeseen(self._exchange)
+            self._fail()
+
+    def on_event(self, data: bytes, chunks: bytes) -> None:
+        """Pass on events of a stream which came in chunks of their own: nearly all that comes."""
+        self.heard_at = now = self._monotonic()
+        try:
+            out = self._reader.feed(data, now)
+            if out:
+                self._exchange.response_bytes += len(out)
+                if not self._chunked:
+                    self._client.write(out)
+                else:
+                    self._client.write(chunks if out is data else chunk(out))
+        except DamagedError:
+            self._damaged()
+        except Exception:
+            logger.exception("answer failed", extra={"request_id": self._exchange.request_id})
+            self._fail()
+
+    def _damaged(self) -> None:
+        self._withdraw_head()
+        self._drop("damaged compression")
+        self.broken(
+            upstream_failed("upstream_bad_response", "The model server sent damaged compressed data.")
+        )
+
+    def _fail(self) -> None:
+        self._withdraw_head()
+        self._drop("internal error")
+        self._ending.fail_unforeseen(self._exchange)
 
     def broken(self, error: ProxyError) -> None:
         """The answer will not come to its end."""
@@ -132,9 +172,8 @@ class AnswerRelay:
         exchange = self._exchange
         client, request = exchange.client, exchange.head
         exchange.headers_at = now
-        # Anthropic calls it `request-id`
-        if (upstream_id := head.fields.get(b"x-request-id") or head.fields.get(b"request-id")) is not None:
-            exchange.upstream_request_id = upstream_id.decode("latin-1")
+        if head.upstream_id is not None:
+            exchange.upstream_request_id = head.upstream_id.decode("latin-1")
         self._status = head.status
         content_type = head.fields.get(b"content-type", b"")
         self._event_stream = content_type != _JSON and content_type.lower().startswith(_STREAMS)

@@ -306,4 +306,4 @@ def _attempts(exchange: Exchange) -> list[Attempt] | None:
     attempts = exchange.attempts
     if not attempts:
         return None
-    return attempts if len(attempts) > 1 or any(attempt.error for attempt in attempts) else None
+    return list(attempts) if len(attempts) > 1 or any(attempt.error for attempt in attempts) else None

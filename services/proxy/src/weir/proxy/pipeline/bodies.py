@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from weir.proxy.errors import rejected
+from weir.proxy.exchange import RequestFacts
 from weir.proxy.providers.provider import UnreadableBodyError
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ class Bodies:
         Raises:
             ProxyError: 400, the body is not what the endpoint takes.
         """
-        exchange.facts.model = exchange.model_in_path
         if exchange.endpoint.body not in {"json", "form"}:
+            exchange.facts = RequestFacts(exchange.model_in_path)
             return
         body = b"".join(exchange.body)
         exchange.body = [body]

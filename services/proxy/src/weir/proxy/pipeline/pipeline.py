@@ -259,10 +259,10 @@ class Pipeline:
             slot,
             self._clock.monotonic(),
             started_us,
-            admission.model,
-            admission.extra_headers,
-            admission.api_key_id,
         )
+        exchange.model_in_path = admission.model
+        exchange.extra_headers = admission.extra_headers
+        exchange.api_key_id = admission.api_key_id
         if admission.trace is not None:
             exchange.trace_id, exchange.trace_flags = admission.trace.trace_id, admission.trace.flags
         self._counters.add("accepted")

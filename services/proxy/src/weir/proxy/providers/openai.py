@@ -160,7 +160,7 @@ class StrippingReader(ChatStreamReader):
         self._removal = UsageRemoval(added)
 
     def rewrite(self, whole: bytes) -> bytes:
-        if b'"usage"' not in whole and not self._removal.watches:
+        if whole.find(b'"usage"') < 0 and not self._removal.watches:
             return whole
         return b"".join([self._removal.without(event) for event in split_events(whole)])
 

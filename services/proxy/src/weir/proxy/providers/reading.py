@@ -90,19 +90,23 @@ class StreamReader:
         self._splitter = splitter or EventSplitter()
         self._tail: deque[bytes] = deque()
         self._tail_bytes = 0
+        self._rewrites = type(self).rewrite is not StreamReader.rewrite
+        self._notices = type(self).notice is not StreamReader.notice
 
     @property
     def between_events(self) -> bool:
         return self._splitter.between_events
 
     def feed(self, data: bytes, now: float) -> bytes:
-        whole = self._splitter.feed(data)
+        splitter = self._splitter
+        is_one = splitter.rests and splitter.is_one(data)  # as nearly always
+        whole = data if is_one else splitter.feed(data)
         if not whole:
             return b""
-        whole = self.rewrite(whole)
-        if whole:
-            self._look(whole, now)
-        return whole
+        rewritten = self.rewrite(whole) if self._rewrites else whole
+        if rewritten:
+            self._look(rewritten, now, is_one and rewritten is whole)
+        return rewritten
 
     def finish(self) -> bytes:
         rest = self.rewrite_end(self._splitter.rest())
@@ -126,8 +130,8 @@ class StreamReader:
 
     def has_content(self, whole: bytes) -> bool:
         """Whether the bytes have content."""
-        at = whole.find(self.usual)
-        if at >= 0 and not whole.startswith(b'"', at + len(self.usual)):
+        at = whole.find(self.usual) + len(self.usual)
+        if at >= len(self.usual) and whole[at : at + 1] != b'"':
             return True
         return self.content.search(whole) is not None
 
@@ -145,15 +149,16 @@ class StreamReader:
     def read_end(self, tail: bytes) -> None:
         """Read the stream's end as a whole."""
 
-    def _look(self, whole: bytes, now: float) -> None:
-        facts = self.facts
+    def _look(self, whole: bytes, now: float, is_one: bool) -> None:  # noqa: FBT001 - for each event
         self._tail.append(whole)
         self._tail_bytes += len(whole)
         if self._tail_bytes > self.tail_bytes + _TAIL_SLACK:
             self._trim()
+        facts = self.facts
         if facts.model is None:
             facts.model = model_in(whole)
-        self.notice(whole)
+        if self._notices:
+            self.notice(whole)
         if not self.has_content(whole):
             return
         if facts.first_token_at is None:
@@ -165,12 +170,10 @@ class StreamReader:
         if facts.first_answer_at is None and self.has_answer(whole):
             facts.first_answer_at = now
         facts.last_token_at = now
-        facts.content_chunks = (facts.content_chunks or 0) + self._count_content(whole)
+        facts.content_chunks = (facts.content_chunks or 0) + (1 if is_one else self._count_content(whole))
 
     def _count_content(self, whole: bytes) -> int:
-        """Events with content in them; nearly always the bytes are one event, seen to have some."""
-        if self._splitter.is_one(whole):
-            return 1
+        """Events with content in them, of which there is at least one."""
         events = self._splitter.split(whole)
         return 1 if len(events) == 1 else sum(map(self.has_content, events))
 

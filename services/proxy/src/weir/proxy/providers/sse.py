@@ -21,13 +21,15 @@ class Splitter:
     So an event of ours can be put after what was sent, and an event can be taken out, at any split of bytes.
     """
 
-    __slots__ = ("_held", "between_events")
+    __slots__ = ("_held", "between_events", "rests")
     boundaries: ClassVar[tuple[bytes, ...]]
 
     def __init__(self) -> None:
         self._held = b""
         self.between_events = True
         """Whether what has been given out ends with a whole event."""
+        self.rests = True
+        """The same, and nothing is held back."""
 
     def feed(self, data: bytes) -> bytes:
         """The bytes up to the end of the last whole event. Empty while one is unfinished."""
@@ -36,7 +38,7 @@ class Splitter:
         boundaries = self.boundaries
         if data.endswith(boundaries[0]):
             self._held = b""
-            self.between_events = True
+            self.between_events = self.rests = True
             return data
         end = max(data.rfind(boundary) + len(boundary) if boundary in data else 0 for boundary in boundaries)
         if end:
@@ -46,6 +48,7 @@ class Splitter:
             end = len(data) - _LONGEST_BOUNDARY
             self.between_events = False
         self._held = data[end:]
+        self.rests = self.between_events and not self._held
         return data[:end]
 
     def rest(self) -> bytes:
@@ -53,11 +56,10 @@ class Splitter:
         held, self._held = self._held, b""
         return held
 
-    @classmethod
-    def is_one(cls, data: bytes) -> bool:
+    @staticmethod
+    def is_one(data: bytes) -> bool:
         """Whether `data` is plainly one event, as it nearly always is."""
-        boundary = cls.boundaries[0]
-        return data.find(boundary) == len(data) - len(boundary) and b"\r" not in data
+        raise NotImplementedError
 
     @staticmethod
     def split(data: bytes) -> list[bytes]:
@@ -72,6 +74,11 @@ class EventSplitter(Splitter):
     boundaries: ClassVar[tuple[bytes, ...]] = (b"\n\n", b"\n\r\n", b"\r\r")
 
     @staticmethod
+    def is_one(data: bytes) -> bool:
+        # `in` takes three times as long as `find`, and looking for a single byte half as long as for two.
+        return data[-2:] == b"\n\n" and data.find(b"\n") == len(data) - 2 and data.find(b"\r") < 0
+
+    @staticmethod
     def split(data: bytes) -> list[bytes]:
         return split_events(data)
 
@@ -81,6 +88,10 @@ class LineSplitter(Splitter):
 
     __slots__ = ()
     boundaries: ClassVar[tuple[bytes, ...]] = (b"\n",)
+
+    @staticmethod
+    def is_one(data: bytes) -> bool:
+        return data.find(b"\n") == len(data) - 1 and data[-1:] == b"\n" and data.find(b"\r") < 0
 
     @staticmethod
     def split(data: bytes) -> list[bytes]:

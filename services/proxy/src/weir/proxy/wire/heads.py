@@ -152,21 +152,27 @@ def response_head(
 
     `drop`: headers that are no longer true. `extra`: header lines of ours.
     """
-    never = _and_named_by_connection(_NEVER_DOWN, head.fields)
-    if drop:
-        never |= drop
-    lines = [
-        b"%b: %b\r\n" % (name, value)
-        for lower, name, value in head.headers
-        if lower not in never and not lower.startswith(_NEVER_DOWN_BEGIN)
-    ]
-    return b"HTTP/1.1 %d %b\r\n%b%b%b" % (
-        head.status,
-        head.reason,
-        b"".join(lines),
+    return b"%b%b%b" % (
+        head.passed or _passed(head, drop),
         extra,
         _ending(request_id, length=length, chunked=chunked, connection=connection),
     )
+
+
+def goes_down(lower: bytes) -> bool:
+    """Whether clients get this header of an upstream's, if nothing else in its head speaks against it."""
+    return lower not in _NEVER_DOWN and not lower.startswith(_NEVER_DOWN_BEGIN)
+
+
+def _passed(head: ResponseHead, drop: frozenset[bytes]) -> bytes:
+    """The status line and the upstream's headers, as the client gets them."""
+    never = _and_named_by_connection(drop, head.fields)
+    lines = [
+        b"%b: %b\r\n" % (name, value)
+        for lower, name, value in head.headers
+        if goes_down(lower) and lower not in never
+    ]
+    return b"HTTP/1.1 %d %b\r\n%b" % (head.status, head.reason, b"".join(lines))
 
 
 def own_response(

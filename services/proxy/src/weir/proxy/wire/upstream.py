@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 import httptools
 
 from weir.proxy.wire.framing import BadResponseError, read_response_head
+from weir.proxy.wire.known_answers import KnownAnswers
+from weir.proxy.wire.whole_chunks import last_chunks, whole_chunks
 
 if TYPE_CHECKING:
     import ssl
@@ -23,6 +25,13 @@ _MAX_HEAD_BYTES: Final = 64 << 10
 _MAX_FIELDS: Final = 200
 _CONTINUE: Final = range(100, 200)
 _PROTOCOL: Final = b"HTTP/1."
+_CHUNKS_FOLLOW: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+"""Tells the parser where in an answer it is."""
+# Who reads the body of an answer:
+_PARSED: Final = 0
+_LENGTH: Final = 1
+_CHUNKS: Final = 2
+"""We do, as long as each read has whole chunks."""
 
 
 class Listener(Protocol):
@@ -46,11 +55,20 @@ class Listener(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """One connection to one upstream; at most one request at a time."""
 
+    __slots__ = (
+        *("_barren_bytes", "_complete", "_head", "_head_bytes", "_headers", "_informational", "_is_sent"),
+        *("_keep_alive", "_left", "_listener", "_lost", "_new_head", "_parser", "_paused", "_pieces"),
+        *("_pool", "_read", "_reason", "_told_bytes", "_transport", "_way", "idle_since", "on_event", "uses"),
+    )
+
     def __init__(self, pool: UpstreamPool) -> None:
         self._pool = pool
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._listener: Listener | None = None
-        self._parser: Any = httptools.HttpResponseParser(self)
+        self._parser: Any = None
+        """Made for the first answer that is not read without it."""
+        self.on_event: Callable[[bytes, bytes], None] | None = None
+        """Who gets whole chunks of the answer, their data and they themselves, in place of the listener."""
         self._reason = b""
         self._headers: Headers = []
         self._head: ResponseHead | None = None
@@ -62,12 +80,16 @@ class UpstreamConnection(asyncio.Protocol):
         """The request has been written to its end."""
         self._informational = 0
         self._head_bytes = 0
+        """What came of a head that is being parsed."""
         self._told_bytes = 0
         """Of this head and the interim ones before it, where they might be too large."""
-        self._read_bytes = 0
-        """Of the read that is being parsed."""
+        self._read = b""
+        """What is being parsed."""
         self._barren_bytes = 0
         """What came since there was something for the client: a head's beginning, chunk sizes, trailers."""
+        self._left = 0
+        """Bytes that are missing of a body which comes by its length, past the parser."""
+        self._way = _PARSED
         self._paused = False
         self._lost = False
         self.uses = 0
@@ -84,7 +106,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Write a request, or its beginning, and deliver its response to `listener`."""
         self._listener = listener
         self._is_sent = whole
-        self._head = None
+        self._head = self.on_event = None
+        self._way = _PARSED
         self._complete = False
         self._informational = 0
         self._head_bytes = self._told_bytes = self._barren_bytes = 0
@@ -127,23 +150,27 @@ class UpstreamConnection(asyncio.Protocol):
             # Bytes nobody asked for: whatever they are, they must not reach the next client.
             self._transport.abort()
             return
-        garbage = self._parse(data)
-        if self._head is None:
-            self._head_bytes += len(data)
-            if self._head_bytes > _MAX_HEAD_BYTES:
-                garbage = "the response head is too large"
-        if self._complete or garbage is not None:
-            self._end(listener, garbage)
+        if self.on_event is not None and (body := whole_chunks(data)) is not None:
+            self.on_event(body, data)  # an event of a stream: nearly all that comes
             return
-        head, self._new_head = self._new_head, None
-        body = self._take_body()
-        if head is not None or body:
-            self._barren_bytes = 0
-            listener.received(head, body, complete=False)
+        head: ResponseHead | None = None
+        if self._head is None and not self._head_bytes and (found := self._pool.known.find(data)) is not None:
+            head, at = found
+            data = data[at:]
+            self._head = head
+            self._way = _CHUNKS if head.content_length is None else _LENGTH
+            self._left = head.content_length or 0
+        if self._way == _LENGTH:
+            self._read_length(listener, head, data)
+        elif self._way == _CHUNKS:
+            self._read_chunks(listener, head, data)
         else:
-            self._barren_bytes += len(data)
-            if self._barren_bytes > _MAX_HEAD_BYTES:
-                self._end(listener, "too little in too much")
+            self._read_parsed(listener, head, data)
+
+    @property
+    def reads_chunks(self) -> bool:
+        """The answer under way comes in chunks that `on_event` may have."""
+        return self._way == _CHUNKS
 
     def eof_received(self) -> bool:
         return False
@@ -183,9 +210,11 @@ class UpstreamConnection(asyncio.Protocol):
             self._headers.append((name.lower(), name, value))
 
     def on_headers_complete(self) -> None:
+        if self._head is not None:
+            return  # it is known, and the parser was told for what follows
         status: int = self._parser.get_status_code()
         is_interim = status in _CONTINUE
-        if is_interim or self._informational or self._head_bytes + self._read_bytes > _MAX_HEAD_BYTES:
+        if is_interim or self._informational or self._head_bytes + len(self._read) > _MAX_HEAD_BYTES:
             self._told_bytes += len(self._reason)
             self._told_bytes += sum(len(name) + len(value) for _, name, value in self._headers)
         if len(self._headers) > _MAX_FIELDS or self._told_bytes > _MAX_HEAD_BYTES:
@@ -197,6 +226,8 @@ class UpstreamConnection(asyncio.Protocol):
             return
         version: str = self._parser.get_http_version()
         self._head = self._new_head = read_response_head(status, self._reason, version, self._headers)
+        if not self._head_bytes:
+            self._pool.known.learn(self._read, self._head)
 
     def on_body(self, body: bytes) -> None:
         self._pieces.append(body)
@@ -210,18 +241,71 @@ class UpstreamConnection(asyncio.Protocol):
 
     # -- inside
 
+    def _read_length(self, listener: Listener, head: ResponseHead | None, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left > 0:
+            if head is not None or data:
+                listener.received(head, data, complete=False)
+            return
+        self._keep_alive = True  # as the known head says
+        self._finish(listener, head, data[: self._left] if self._left else data, kept=not self._left)
+
+    def _read_chunks(self, listener: Listener, head: ResponseHead | None, data: bytes) -> None:
+        if not data:
+            listener.received(head, b"", complete=False)
+        elif (body := whole_chunks(data)) is not None:
+            listener.received(head, body, complete=False)
+        elif (body := last_chunks(data)) is not None:
+            self._keep_alive = True
+            self._finish(listener, head, body, kept=True)
+        else:
+            self._read_parsed(listener, head, data)
+
+    def _read_parsed(self, listener: Listener, head: ResponseHead | None, data: bytes) -> None:
+        """Read by llhttp, from the answer's beginning or from a chunk's."""
+        garbage = self._parse(data)
+        if self._head is None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                garbage = "the response head is too large"
+        if head is None:
+            head, self._new_head = self._new_head, None
+        body = self._take_body()
+        if self._complete:
+            self._finish(listener, head, body, kept=garbage is None)
+            return
+        if head is not None or body:
+            self._barren_bytes = 0
+            listener.received(head, body, complete=False)
+        else:
+            self._barren_bytes += len(data)
+            if self._barren_bytes > _MAX_HEAD_BYTES:
+                garbage = garbage or "too little in too much"
+        if garbage is not None and self._listener is not None:
+            self._listener = None
+            self._transport.abort()
+            listener.broken(garbage, garbage=True)
+
     def _parse(self, data: bytes) -> str | None:
         """Feed llhttp. What is wrong with the response, or None."""
         if self._head is None and not self._head_bytes and not data.startswith(_PROTOCOL[: len(data)]):
             return "malformed response"  # llhttp would take RTSP, too
-        self._read_bytes = len(data)
+        self._read = data
+        if self._parser is None:
+            self._parser = httptools.HttpResponseParser(self)
         try:
+            if self._way == _CHUNKS:
+                self._way = _PARSED
+                self.on_event = None
+                self._parser.feed_data(_CHUNKS_FOLLOW)
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             cause = error.__context__
             return str(cause) if isinstance(cause, BadResponseError) else "malformed response"
         except httptools.HttpParserUpgrade:
             return "unasked protocol upgrade"
+        finally:
+            self._read = b""
         return None
 
     def _take_body(self) -> bytes:
@@ -231,25 +315,15 @@ class UpstreamConnection(asyncio.Protocol):
         self._pieces = []
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _end(self, listener: Listener, garbage: str | None) -> None:
-        """The response is complete, or will never be. What came of it is delivered first."""
-        head, self._new_head = self._new_head, None
-        body = self._take_body()
-        if self._complete:
-            self._listener = None
-            if self._keep_alive and self._is_sent and garbage is None:
-                self.resume()
-                self._pool.put_back(self)
-            else:
-                self._transport.abort()
-            listener.received(head, body, complete=True)
-            return
-        if head is not None or body:
-            listener.received(head, body, complete=False)
-        if garbage is not None and self._listener is not None:
-            self._listener = None
+    def _finish(self, listener: Listener, head: ResponseHead | None, body: bytes, *, kept: bool) -> None:
+        """The response is complete; `kept`: nothing follows it."""
+        self._listener = None
+        if kept and self._keep_alive and self._is_sent:
+            self.resume()
+            self._pool.put_back(self)
+        else:
             self._transport.abort()
-            listener.broken(garbage, garbage=True)
+        listener.received(head, body, complete=True)
 
 
 class UpstreamPool:
@@ -264,6 +338,7 @@ class UpstreamPool:
         monotonic: Callable[[], float],
     ) -> None:
         self.address = address
+        self.known = KnownAnswers()
         self._tls = tls
         self._idle_seconds = idle_seconds
         self._monotonic = monotonic
