@@ -28,10 +28,10 @@ _HELP = {
     "dropped": "Records that could not be written to the journal, or were damaged in it.",
     "not_found": "Requests for a path or method that is not an endpoint.",
     "unauthorized": "Requests without a known key.",
-    "crowded": "Connections turned away because there were too many.",
     "malformed": "Messages that were not HTTP as it is taken here.",
     "journal_full": "Requests rejected because their records would have found no room.",
     "connections": "Client connections accepted.",
+    "connections_refused": "Of them, those turned away because there were too many.",
 }
 
 _OF_THE_ACCOUNT = ("accepted", "journaled", "dropped", "acknowledged", "crashed")

@@ -201,7 +201,7 @@ class Pipeline:
 
     def crowded(self, error: BadRequestError, client: ClientConnection) -> None:
         """One connection too many: told when to come again, and closed."""
-        self._counters.add("crowded")
+        self._counters.add("connections_refused")
         answers.refuse_malformed(client, answers.crowded(error))
 
     def malformed(self, error: BadRequestError, client: ClientConnection, exchange: Exchange | None) -> None:
