@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -14,7 +15,6 @@ from weir.events.stream import DEAD, FIELD, GROUP, REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
     from types import TracebackType
 
     from tests.support.processes import Process
@@ -22,13 +22,23 @@ if TYPE_CHECKING:
     from weir.events import RequestEvent
 
 DEADLINE_SECONDS = 30.0
+IMPATIENT = Path(__file__).with_name("impatient_api.py")
 
 
 class MetricsApi:
     """Start it, kill it, start it again on the same data; send it records and ask it questions."""
 
-    def __init__(self, redis_url: str, data: Path, settings: Mapping[str, str] | None = None) -> None:
-        self.redis = Redis.from_url(redis_url)
+    def __init__(
+        self,
+        redis_url: str,
+        data: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        impatient: bool = False,
+    ) -> None:
+        """`impatient`: it gives up on Redis within a second."""
+        self.redis = Redis.from_url(_one_server(redis_url))
+        self._program = ["-P", str(IMPATIENT)] if impatient else ["-m", "weir.metrics_api"]
         self.data = data
         self._env = {
             "REDIS_URL": redis_url,
@@ -61,7 +71,7 @@ class MetricsApi:
 
     def start(self) -> None:
         self.data.mkdir(parents=True, exist_ok=True)
-        self.process = start(["python", "-m", "weir.metrics_api"], self._env, cwd=self.data)
+        self.process = start(["python", *self._program], self._env, cwd=self.data)
 
     def send(self, events: Iterable[RequestEvent]) -> None:
         """As a proxy does."""
@@ -118,6 +128,11 @@ class MetricsApi:
     def listen(self, *, last_event_id: str | None = None, **parameters: Any) -> Listening:
         headers = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
         return Listening(self.url + "/api/events", parameters, headers)
+
+
+def _one_server(url: str) -> str:
+    """Of a Cluster, its first node."""
+    return url.replace("redis+cluster:", "redis:").partition(",")[0]
 
 
 class Listening:

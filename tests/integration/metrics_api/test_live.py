@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.support.builders import make_event
+from tests.support.metrics_api import MetricsApi
+from tests.support.processes import until
 
 from weir.events.stream import LIVE
 
 if TYPE_CHECKING:
-    from tests.support.metrics_api import MetricsApi
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.redis_server import RedisServer
 
     from weir.events import RequestEvent
 
@@ -159,3 +165,61 @@ def test_a_stop_ends_the_streams(api: MetricsApi) -> None:
         stream.next("connected")
         assert api.process.stop() == 0
         assert list(stream.messages()) == []
+
+
+@pytest.fixture
+def impatient(redis_server: RedisServer, tmp_path: Path) -> Iterator[MetricsApi]:
+    """One whose streams end after a second."""
+    with MetricsApi(redis_server.url, tmp_path / "data", impatient=True) as running:
+        yield running
+
+
+def test_streams_end_in_time_and_who_comes_back_has_missed_nothing(impatient: MetricsApi) -> None:
+    """As browsers do: again from the last id, for as many lives as it takes."""
+    api = impatient
+    sent: list[str] = []
+    heard: list[str] = []
+    last: str | None = None
+    beats = 0
+    for _ in range(4):
+        with api.listen(topics="requests", last_event_id=last) as stream:
+            for message in stream.messages():
+                if message["type"] == "requests":
+                    heard += [row["request_id"] for row in message["data"]]
+                else:
+                    assert message["type"] == "connected", "never a gap"
+                    new = fresh(3)
+                    api.send(new)
+                    sent += [event.request_id for event in new]
+            beats += stream.lines.count(": heartbeat")
+            last = stream.last_id
+        between = fresh(2)
+        api.send(between)
+        sent += [event.request_id for event in between]
+    api.wait_for(len(sent))
+    with api.listen(topics="requests", last_event_id=last) as stream:
+        heard += stream.requests(len(sent) - len(heard))
+    assert heard == sent
+    assert beats
+
+
+def test_one_listener_too_many_is_told_to_come_later(redis_server: RedisServer, tmp_path: Path) -> None:
+    with (
+        MetricsApi(redis_server.url, tmp_path / "data", {"LIFETIME": "600"}, impatient=True) as api,
+        api.listen() as one,
+        api.listen() as two,
+        api.listen() as three,
+    ):
+        for stream in (one, two, three):
+            stream.next("connected")
+        refused = api.get("/api/events")
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"].isdigit()
+        assert refused.json()["code"] == "too_many_listeners"
+        three.response.close()
+        until(lambda: _listens(api), "the place of one who left is free", 30)
+
+
+def _listens(api: MetricsApi) -> bool:
+    with api.listen() as stream:
+        return stream.response.status_code == 200

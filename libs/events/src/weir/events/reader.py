@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from redis.exceptions import ResponseError
 
 from weir.events.dead_letters import DeadLetter, bury
-from weir.events.redis_url import connect
+from weir.events.redis_url import ask, connect
 from weir.events.stream import FIELD, GROUP, LIVE, REQUESTS, StreamId
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ class StreamReader:
         """How often each of the next of this consumer's pending entries was delivered until now."""
         found = cast(
             "list[Any]",
-            await self._redis.execute_command(
-                b"XPENDING", self.stream, GROUP, b"(" + after, "+", count, self._consumer
+            await self._ask(
+                self._redis, b"XPENDING", self.stream, GROUP, b"(" + after, "+", count, self._consumer
             ),
         )
         return {row[0]: row[3] for row in found}
@@ -130,7 +130,8 @@ class StreamReader:
         while True:
             answer = cast(
                 "list[Any]",
-                await self._redis.execute_command(
+                await self._ask(
+                    self._redis,
                     *(b"XAUTOCLAIM", self.stream, GROUP, self._consumer, round(CLAIM_AFTER_SECONDS * 1000)),
                     *(start, "COUNT", MOST, "JUSTID"),
                 ),
@@ -201,15 +202,15 @@ class StreamReader:
         return StreamId.of(group["last-delivered-id"]).next
 
     async def _read(self, after: bytes, count: int, block: int | None) -> list[Entry]:
-        # The name as bytes keeps redis-py from parsing: making a dictionary of each entry would cost as
-        # much as decoding its record does.
         command: list[bytes | str | int] = [b"XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", count]
         if block is not None:
             command += ["BLOCK", block]
-        answer = cast(
-            "list[Any] | None", await self._blocking.execute_command(*command, "STREAMS", self.stream, after)
-        )
+        command += ["STREAMS", self.stream, after]
+        answer = cast("list[Any] | None", await self._ask(self._blocking, *command))
         return [_entry(raw) for raw in answer[0][1]] if answer else []
+
+    async def _ask(self, redis: Redis, *command: bytes | str | int) -> Any:
+        return await ask(redis, self.stream, *command)
 
 
 def _entry(raw: Any) -> Entry:

@@ -21,6 +21,9 @@ from redis.asyncio.connection import AbstractConnection, ConnectionPool, parse_u
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
+from redis.exceptions import AskError, ClusterDownError, MovedError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +73,27 @@ def connect(url: str, *, connect_timeout: float, timeout: float) -> Redis:
         # A Cluster's client repeats a command only where the node said that it is not the one.
         return cast("Redis", _cluster(parts, options))
     return Redis.from_url(url, retry=once, **options)
+
+
+async def ask(redis: Redis, key: str, *command: bytes | str | int) -> Any:
+    """The answer to a command as Redis gave it.
+
+    With the command's name as bytes redis-py does not parse the answer: making a dictionary of each entry of
+    a stream would cost as much as decoding its record does. A Cluster's client takes no such names, therefore
+    the node that has the key is asked; where that is another one by now, the next time finds it.
+    """
+    client: Any = redis
+    if not isinstance(client, RedisCluster):
+        return await client.execute_command(*command)
+    await client.initialize()
+    node = client.get_node_from_key(key)
+    if node is None:
+        raise ConnectionError("no node of the cluster has the stream")
+    try:
+        return await node.execute_command(*command)
+    except (RedisConnectionError, RedisTimeoutError, MovedError, AskError, ClusterDownError):
+        await client.aclose()
+        raise
 
 
 class Connections(Protocol):

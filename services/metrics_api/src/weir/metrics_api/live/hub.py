@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 from redis.exceptions import RedisError
 
+from weir.events.redis_url import ask
 from weir.events.stream import FIELD, LIVE
 from weir.metrics_api.live.listener import Listener, Message, Wish
 
@@ -122,8 +123,10 @@ class Hub:
     async def _read(self) -> None:
         answer = cast(
             "list[Any] | None",
-            await self._blocking.execute_command(
-                b"XREAD", "COUNT", BATCH, "BLOCK", BLOCK_MS, "STREAMS", LIVE, self._last
+            await ask(
+                self._blocking,
+                LIVE,
+                *(b"XREAD", "COUNT", BATCH, "BLOCK", BLOCK_MS, "STREAMS", LIVE, self._last),
             ),
         )
         if not answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS: Final = 15.0
 LIFETIME_SECONDS: Final = 3600.0
 """Then the client comes back by itself and resumes: no connection grows old unnoticed."""
+JITTER: Final = 0.1
+"""The part of a lifetime by which it may be shorter, so that those who came together do not come back so."""
 SLOW_WRITE_SECONDS: Final = 30.0
 _HEADERS: Final = {
     "Content-Type": "text/event-stream",
@@ -84,9 +87,9 @@ async def _missed(hub: Hub, listener: Listener, after: str) -> AsyncIterator[byt
 
 async def _relay(listener: Listener, response: web.StreamResponse) -> None:
     loop = asyncio.get_running_loop()
-    end = loop.time() + LIFETIME_SECONDS
-    while loop.time() < end:
-        frames = await listener.next(HEARTBEAT_SECONDS)
+    end = loop.time() + LIFETIME_SECONDS * random.uniform(1 - JITTER, 1)  # noqa: S311 - not a secret
+    while (left := end - loop.time()) > 0:
+        frames = await listener.next(min(HEARTBEAT_SECONDS, left))
         if frames is None:
             return
         await _write(response, b"".join(frames) or HEARTBEAT)
