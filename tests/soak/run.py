@@ -39,7 +39,8 @@ HOSTILE_OF_EACH: Final = 2
 LISTENERS: Final = 3
 LOOK_SECONDS: Final = 5.0
 BACKLOG_STEP: Final = 1000
-DAY_US: Final = 86_400_000_000
+LAST_US: Final = 3_600_000_000
+"""The hour that a backlog is of."""
 MODELS: Final = ("answer-2026-01-01", "llama3", "qwen3", "mistral")
 TELL_EVERY: Final = 12
 """Looks: a line a minute."""
@@ -251,7 +252,7 @@ class Soak:
             self._report.faults[name] += 1
 
     def _send_backlog(self) -> None:
-        """Requests of the last hours, which the ledger knows like all others."""
+        """Requests of the last hour, which the ledger knows like all others."""
         source = random.Random(f"{self._plan.seed}/backlog")  # noqa: S311 - to be repeated
         now = time.time_ns() // 1000
         with Redis.from_url(self._installation.redis.url, socket_timeout=30) as redis:
@@ -260,7 +261,7 @@ class Soak:
                 for number in range(start, min(start + BACKLOG_STEP, self._plan.backlog)):
                     mark = f"backlog-{number}"
                     event = make_event(
-                        started_at=now - source.randrange(DAY_US * 3 // 4),
+                        started_at=now - LAST_US + LAST_US * number // self._plan.backlog,
                         client_request_id=mark,
                         user=f"user-{source.randrange(1000)}",
                         model=source.choice(MODELS),
