@@ -18,9 +18,9 @@ from weir.events import Outcome
 from weir.proxy.endpoints import ENDPOINTS
 from weir.proxy.exchange import AnswerFacts, RequestFacts, Usage
 from weir.proxy.metering.measures import cells
-from weir.proxy.metering.measures.labels import Labels, ModelNames
+from weir.proxy.metering.measures.labels import Labels, ModelNames, all_causes
 from weir.proxy.parent import genai
-from weir.proxy.parent.exposition import FAMILIES, Gathering, Totals, expose
+from weir.proxy.parent.exposition import FAMILIES, KEPT_CLOSED, Gathering, Totals, expose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -203,3 +203,5 @@ def test_the_readme_lists_it(family: Any) -> None:
     assert row, f"README's table of metrics lacks {name}"
     said_above = GEN_AI if name.startswith("gen_ai") else {}
     assert row[1] == ", ".join(f"`{label}`" for label in family.labels if label not in said_above)
+    if "cause" in family.labels:
+        assert [cause for cause in (*all_causes(), KEPT_CLOSED) if f"`{cause}`" not in row[2]] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
+    from weir.proxy.parent.exposition import Totals
     from weir.proxy.parent.service import Parent
 
 _HELP = {
@@ -40,11 +42,13 @@ _OF_THE_ACCOUNT = ("accepted", "journaled", "dropped", "acknowledged", "crashed"
 
 def create_admin_app(parent: Parent) -> web.Application:
     """The admin listener's application."""
-    registry = CollectorRegistry()
-    registry.register(_Collector(parent))  # pyright: ignore[reportArgumentType] - a collector by its shape
+    counters = _Counters(parent)
 
     async def metrics(_request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        page = _Page(list(counters.families()), parent.measured())
+        # Many models make tens of thousands of lines; nobody else waits for them.
+        body = await asyncio.to_thread(page.text)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def workers() -> Check:
         ready = sum(seat.is_ready for seat in parent.seats)
@@ -78,18 +82,31 @@ def _journal_trouble(parent: Parent) -> str | None:
     return f"it is not safe on the disk: {parent.sync_trouble}" if parent.sync_trouble else None
 
 
-class _Collector:
-    """Reads the shared counters when Prometheus asks."""
+class _Page:
+    """What Prometheus is told."""
+
+    def __init__(self, families: list[Metric], totals: Totals) -> None:
+        self._families = families
+        self._totals = totals
+
+    def text(self) -> bytes:
+        registry = CollectorRegistry()
+        registry.register(self)  # pyright: ignore[reportArgumentType] - a collector by its shape
+        return generate_latest(registry)
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._families
+        yield from expose((*FAMILIES, *genai.FAMILIES), self._totals)
+
+
+class _Counters:
+    """Reads the shared counters and the accounts when Prometheus asks."""
 
     def __init__(self, parent: Parent) -> None:
         self._parent = parent
         self._highest: dict[str, int] = {}
 
-    def collect(self) -> Iterator[Metric]:
-        yield from self._of_the_proxy()
-        yield from expose((*FAMILIES, *genai.FAMILIES), self._parent.measured())
-
-    def _of_the_proxy(self) -> Iterator[Metric]:
+    def families(self) -> Iterator[Metric]:
         account = self._parent.account()
         totals = self._parent.totals()
         for name in _OF_THE_ACCOUNT:
