@@ -213,6 +213,15 @@ async def test_rows_are_summed_by_user_newest_first_within_bounds(store: Store) 
     assert newest.cell.sums.requests == 7
 
 
+async def test_rows_without_a_variant_are_of_production(store: Store) -> None:
+    await store.add(
+        [make_event(started_at=MOMENT + i, variant=[None, "production"][i % 2]) for i in range(4)]
+    )
+    question = RowQuestion(Window(0, 1 << 42), 100, group_by=("variant",), measures=("requests",))
+    (answer,) = await store.row_sums(question)
+    assert (answer.group, answer.cell.sums) == (("production",), Sums(requests=4))
+
+
 async def test_no_segments_no_answers(store: Store) -> None:
     assert await store.rollups(RollupQuestion(())) == []
 

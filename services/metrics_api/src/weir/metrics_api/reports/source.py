@@ -124,7 +124,7 @@ class RowSource:
         group_by: Sequence[str],
         *,
         slots: Slots | None = None,
-        measures: Sequence[str] = MEASURES,  # noqa: ARG002 - all are at hand once a row is read
+        measures: Sequence[str] = MEASURES,
         distributions: Sequence[str] = (),
         level: Level | None = None,  # noqa: ARG002 - rows have no buckets
         coarsest: Level = "1d",  # noqa: ARG002 - rows have no buckets
@@ -136,6 +136,7 @@ class RowSource:
             self.wanted,
             tuple(group_by),
             slots,
+            ("requests", *measures),
             tuple(distributions),
             completed_times=completed_times,
         )

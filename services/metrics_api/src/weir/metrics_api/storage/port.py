@@ -139,9 +139,10 @@ class RowQuestion:
     group_by: tuple[str, ...] = ()
     """Names of dimensions, or `user`."""
     slot: tuple[float, float] | None = None
+    measures: tuple[str, ...] = MEASURES
+    """As in RollupQuestion, like all that follows."""
     distributions: tuple[str, ...] = ()
     completed_times: bool = False
-    """As in RollupQuestion."""
 
 
 class RollupAnswer(NamedTuple):

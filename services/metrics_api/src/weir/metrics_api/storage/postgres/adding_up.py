@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from weir.metrics_api.metrics.dimension import PRODUCTION
 from weir.metrics_api.metrics.fates import Fates
 from weir.metrics_api.metrics.histogram import Histogram
 from weir.metrics_api.metrics.measure import Cell, Distributions, Sums
 from weir.metrics_api.metrics.snapshot import Totals
-from weir.metrics_api.storage import fates_sql, filtering, rollup_sql
+from weir.metrics_api.storage import filtering, rollup_sql, row_sql
 from weir.metrics_api.storage.batch_sums import percentiles
 from weir.metrics_api.storage.minutes import known_rates
 from weir.metrics_api.storage.port import Minutes, RollupAnswer, Snapshots, StoredSnapshot
-from weir.metrics_api.storage.position import first_of
 from weir.metrics_api.storage.postgres import texts
 from weir.metrics_api.storage.postgres.snapshot_shards import merged_shards
 from weir.metrics_api.storage.queries import query
-from weir.metrics_api.storage.request_row import OUTCOMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,18 +28,6 @@ if TYPE_CHECKING:
 
 _SUMS: Final = len(Sums._fields)
 _FATES: Final = len(Fates._fields)
-_PLAIN_GROUPS: Final = {
-    "outcome": "r.outcome",
-    "status_code": "r.status_code",
-    "stream": "r.stream",
-    "variant": f"coalesce(variant_.name, '{PRODUCTION}')",
-}
-"""Groups that are not just a name."""
-_COLUMNS: Final = {
-    "model": "filed_model_id", "user": "user_id", "tenant": "tenant_id", "project": "project_id",
-    "api_key_id": "api_key_id", "provider": "provider_id", "upstream": "upstream_id",
-    "variant": "variant_id", "endpoint": "endpoint_id",
-}  # fmt: skip
 _VALUES: Final = {
     "latency": "r.duration_us",
     "ttft": "case when r.stream then r.first_token_us end",
@@ -67,26 +52,11 @@ async def rollups(connection: Connection, question: RollupQuestion) -> list[Roll
 
 
 async def row_sums(connection: Connection, question: RowQuestion) -> list[RollupAnswer]:
-    kept = [name for name in Distributions._fields if name in question.distributions]
-    slot, slot_values = _slot(question.slot, "(r.id >> 11) / 1000000.0::float8")
-    conditions, values = filtering.rows(question.filter)
-    joined = [name for name in question.group_by if name in _COLUMNS]
-    groups = [_PLAIN_GROUPS.get(name, f"{name}_.name") for name in question.group_by]
-    text = query(
-        "row_sums",
-        "postgres",
-        slot=slot,
-        distributions="".join(f"array_agg({_VALUES[name]}){_timed(question)},\n  " for name in kept),
-        errors=fates_sql.ERROR_CODES,
-        groups=", ".join(groups) or "null",
-        joins="\n".join(f"left join names as {name}_ on {name}_.id = r.{_COLUMNS[name]}" for name in joined),
-        filter=conditions,
-        group_by=", ".join(["1", *groups]),
-    )
-    bounds = (first_of(question.window.start), first_of(question.window.end))
-    found = await connection.fetch(text, *slot_values, *bounds, *values, question.at_most)
-    answers = await asyncio.to_thread(_answers, found, kept, len(groups))
-    return [_row_answer(answer, question.group_by) for answer in answers]
+    slot = _slot(question.slot, "(r.id >> 11) / 1000000.0::float8")
+    text, values, kept = row_sql.asked(question, slot, _VALUES, "array_agg({})", "postgres")
+    found = await connection.fetch(text, *values)
+    answers = await asyncio.to_thread(_answers, found, kept, len(question.group_by))
+    return [row_sql.with_names(answer, question.group_by) for answer in answers]
 
 
 async def snapshots(connection: Connection, level: SnapshotLevel, start: int) -> Snapshots:
@@ -95,10 +65,6 @@ async def snapshots(connection: Connection, level: SnapshotLevel, start: int) ->
         totals = await connection.fetch(query("totals", "postgres"))
     found = await asyncio.to_thread(_snapshots, rows)
     return Snapshots(found, _running_totals(totals))
-
-
-def _timed(question: RowQuestion) -> str:
-    return " filter (where r.outcome = 0)" if question.completed_times else ""
 
 
 async def minutes(connection: Connection, start: int, variant: str | None) -> Minutes:
@@ -143,17 +109,8 @@ def _answers(rows: Sequence[Record], kept: Sequence[str], groups: int) -> list[R
     return found
 
 
-def _histogram_of(values: Iterable[float | None] | None) -> Histogram:
-    return Histogram.of([value for value in values or () if value is not None])
-
-
-def _row_answer(answer: RollupAnswer, group_by: tuple[str, ...]) -> RollupAnswer:
-    """Groups by the values that dimensions have, not by what rows hold for them."""
-    group = [
-        OUTCOMES[int(value or 0)].value if name == "outcome" else value
-        for name, value in zip(group_by, answer.group, strict=True)
-    ]
-    return answer._replace(group=tuple(group))
+def _histogram_of(values: Iterable[float] | None) -> Histogram:
+    return Histogram.of(values or ())
 
 
 def _snapshots(rows: Sequence[Record]) -> list[StoredSnapshot]:

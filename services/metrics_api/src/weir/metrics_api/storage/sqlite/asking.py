@@ -10,12 +10,11 @@ from uuid import UUID
 import orjson
 
 from weir.events.stream import StreamId
-from weir.metrics_api.metrics.dimension import PRODUCTION
 from weir.metrics_api.metrics.fates import Fates
 from weir.metrics_api.metrics.histogram import Histogram
 from weir.metrics_api.metrics.measure import Cell, Distributions, Sums
 from weir.metrics_api.metrics.snapshot import Totals
-from weir.metrics_api.storage import fates_sql, filtering, rollup_sql
+from weir.metrics_api.storage import filtering, rollup_sql, row_sql
 from weir.metrics_api.storage.accounting import from_rows
 from weir.metrics_api.storage.minutes import known_rates
 from weir.metrics_api.storage.port import (
@@ -28,11 +27,11 @@ from weir.metrics_api.storage.port import (
 )
 from weir.metrics_api.storage.position import BUCKET_BITS, first_of, started_at
 from weir.metrics_api.storage.queries import query
-from weir.metrics_api.storage.request_row import OUTCOMES, from_row
+from weir.metrics_api.storage.request_row import from_row
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from weir.events import RequestEvent
     from weir.metrics_api.storage.port import (
@@ -47,18 +46,6 @@ if TYPE_CHECKING:
 HOUR: Final = 3600
 _SUMS: Final = len(Sums._fields)
 _FATES: Final = len(Fates._fields)
-_PLAIN_GROUPS: Final = {
-    "outcome": "r.outcome",
-    "status_code": "r.status_code",
-    "stream": "r.stream",
-    "variant": f"coalesce(variant_.name, '{PRODUCTION}')",
-}
-"""Groups that are not just a name."""
-_COLUMNS: Final = {
-    "model": "filed_model_id", "user": "user_id", "tenant": "tenant_id", "project": "project_id",
-    "api_key_id": "api_key_id", "provider": "provider_id", "upstream": "upstream_id",
-    "variant": "variant_id", "endpoint": "endpoint_id",
-}  # fmt: skip
 _VALUES: Final = {
     "latency": "r.duration_us", "ttft": "case when r.stream then r.first_token_us end",
     "tokens_per_second": "1000 * r.tokens_per_second",
@@ -146,40 +133,14 @@ def rollups(connection: sqlite3.Connection, question: RollupQuestion) -> list[Ro
 
 
 def row_sums(connection: sqlite3.Connection, question: RowQuestion) -> list[RollupAnswer]:
-    kept = [name for name in Distributions._fields if name in question.distributions]
-    slot, slot_values = "0", []
+    slot: tuple[str, Sequence[float]] = "0", ()
     if question.slot is not None:
-        slot, slot_values = "cast((r.started_at / 1000000.0 - ?) / ? as integer)", [*question.slot]
-    conditions, values = filtering.rows(question.filter)
-    joined = [name for name in question.group_by if name in _COLUMNS]
-    groups = [_PLAIN_GROUPS.get(name, f"{name}_.name") for name in question.group_by]
-    text = query(
-        "row_sums",
-        slot=slot,
-        distributions="".join(f"histogram_of({_timed(name, question)}),\n  " for name in kept),
-        errors=fates_sql.ERROR_CODES,
-        groups=", ".join(groups) or "null",
-        joins="\n".join(f"left join names as {name}_ on {name}_.id = r.{_COLUMNS[name]}" for name in joined),
-        filter=conditions,
-        group_by=", ".join(["1", *groups]),
-    )
-    bounds = (first_of(question.window.start), first_of(question.window.end))
-    found = connection.execute(text, (*slot_values, *bounds, *values, question.at_most)).fetchall()
-    return [_row_answer(_answer(row, kept, len(groups)), question.group_by) for row in found]
-
-
-def _timed(distribution: str, question: RowQuestion) -> str:
-    value = _VALUES[distribution]
-    return f"case when r.outcome = 0 then {value} end" if question.completed_times else value
-
-
-def _row_answer(answer: RollupAnswer, group_by: tuple[str, ...]) -> RollupAnswer:
-    """Groups by the values that dimensions have, not by what rows hold for them."""
-    group = [
-        OUTCOMES[int(value or 0)].value if name == "outcome" else value
-        for name, value in zip(group_by, answer.group, strict=True)
+        slot = "cast((r.started_at / 1000000.0 - ?) / ? as integer)", question.slot
+    text, values, kept = row_sql.asked(question, slot, _VALUES, "json_group_array({})", "sqlite")
+    found = connection.execute(text, values).fetchall()
+    return [
+        row_sql.with_names(_answer(row, kept, len(question.group_by)), question.group_by) for row in found
     ]
-    return answer._replace(group=tuple(group))
 
 
 def snapshots(connection: sqlite3.Connection, level: SnapshotLevel, start: int) -> Snapshots:
@@ -261,9 +222,8 @@ def _answer(row: tuple[Any, ...], kept: list[str], groups: int) -> RollupAnswer:
     after_fates = after_sums + _FATES
     after_histograms = after_fates + len(kept)
     histograms = {
-        name: Histogram.from_bytes(stored)
-        for name, stored in zip(kept, row[after_fates:after_histograms], strict=True)
-        if stored
+        name: Histogram.of(orjson.loads(values))
+        for name, values in zip(kept, row[after_fates:after_histograms], strict=True)
     }
     return RollupAnswer(
         row[0],

@@ -16,7 +16,7 @@ from sqlite_utils import Database, Migrations
 
 from weir.metrics_api.storage.migrations import migrations
 from weir.metrics_api.storage.port import StorageStartError
-from weir.metrics_api.storage.sqlite import functions
+from weir.metrics_api.storage.sqlite import adaptation
 from weir.metrics_api.storage.sqlite.trouble import damaged
 
 if TYPE_CHECKING:
@@ -142,8 +142,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     connection.execute("pragma temp_store = memory")
-    functions.register(connection)
-    functions.spare_adaptation()
+    adaptation.spare_adaptation()
     return connection
 
 
