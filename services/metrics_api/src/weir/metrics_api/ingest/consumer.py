@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Final, Protocol
+from itertools import chain
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
 from redis.exceptions import OutOfMemoryError, RedisError
 
@@ -28,7 +29,7 @@ from weir.metrics_api.ingest.live_messages import messages
 from weir.metrics_api.storage.port import StorageError, UnstorableRecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from weir.events import RequestEvent
     from weir.events.stream import StreamId
@@ -39,8 +40,8 @@ logger = logging.getLogger(__name__)
 GATHER_SECONDS: Final = 0.05
 """Pause between reads that come back small: it makes batches of a steady trickle and at most 20 live
 messages a second, and costs half of it in freshness."""
-READ_AHEAD: Final = 5
-"""Batches read while one is being stored."""
+READ_AHEAD: Final = 7
+"""Batches read and decoded while others are being stored, which are then stored in one transaction."""
 CLAIM_EVERY_SECONDS: Final = CLAIM_AFTER_SECONDS / 3
 SUSPECT_AFTER: Final = 3
 """Deliveries after which entries that were never acknowledged may hold what ended the process."""
@@ -82,6 +83,38 @@ class Lane:
         await self._is_settled.wait()
 
 
+class Batch(NamedTuple):
+    """Entries that were read at a time."""
+
+    lane: Lane
+    entries: list[Entry]
+    """Those that can become rows."""
+    events: list[RequestEvent]
+    """The records in them."""
+    dead: list[DeadLetter]
+    gone: list[Entry]
+
+    @classmethod
+    def of(cls, lane: Lane, read: Iterable[Entry]) -> Self:
+        batch = cls(lane, [], [], [], [])
+        for entry in read:
+            if entry.gone:
+                batch.gone.append(entry)
+                continue
+            try:
+                event = accept(entry.data)
+            except UnacceptableEntryError as error:
+                batch.dead.append(_letter(entry, str(error)))
+            else:
+                batch.entries.append(entry)
+                batch.events.append(event)
+        return batch
+
+    def part(self, which: slice) -> Self:
+        """Some of what can become rows."""
+        return self._replace(entries=self.entries[which], events=self.events[which], dead=[], gone=[])
+
+
 class Consumer:
     """Reads ahead while what was read before is being stored."""
 
@@ -89,7 +122,7 @@ class Consumer:
         self._readers = readers
         self._store = store
         self._progress = progress
-        self._batches: asyncio.Queue[tuple[Lane, list[Entry]]] = asyncio.Queue(maxsize=READ_AHEAD)
+        self._batches: asyncio.Queue[Batch] = asyncio.Queue(maxsize=READ_AHEAD)
         self._said = False
 
     async def run(self) -> None:
@@ -166,7 +199,7 @@ class Consumer:
         _obey_cancellation()
         if entries:
             lane.took()
-            await self._batches.put((lane, entries))
+            await self._batches.put(Batch.of(lane, entries))
 
     async def _store_batches(self) -> None:
         """All that has been read ahead goes into one transaction: the more is behind, the cheaper it is."""
@@ -174,44 +207,34 @@ class Consumer:
             batches = [await self._batches.get()]
             while not self._batches.empty():
                 batches.append(self._batches.get_nowait())
-            by_lane: dict[Lane, list[Entry]] = {}
-            for lane, entries in batches:
-                by_lane.setdefault(lane, []).extend(entries)
-            await self._settle(by_lane)
-            for lane, _ in batches:
-                lane.settled()
+            await self._settle(batches)
+            for batch in batches:
+                batch.lane.settled()
 
-    async def _settle(self, batches: dict[Lane, list[Entry]]) -> None:
+    async def _settle(self, batches: Sequence[Batch]) -> None:
         """Store, publish and acknowledge; put aside what cannot be stored."""
-        good: list[tuple[Lane, Entry, RequestEvent]] = []
-        dead: dict[Lane, list[DeadLetter]] = {}
-        gone: dict[Lane, list[Entry]] = {}
-        for lane, entries in batches.items():
-            for entry in entries:
-                try:
-                    if entry.gone:
-                        gone.setdefault(lane, []).append(entry)
-                    else:
-                        good.append((lane, entry, accept(entry.data)))
-                except UnacceptableEntryError as error:
-                    dead.setdefault(lane, []).append(_letter(entry, str(error)))
-        if good:
+        if good := [batch for batch in batches if batch.entries]:
             await self._store_and_acknowledge(good)
-        for lane, entries in gone.items():
-            await self._let_go(lane, entries)
-        for lane, letters in dead.items():  # last: a Redis that is full takes no letter
-            await self._bury(lane, letters)
+        for batch in batches:
+            if batch.gone:
+                await self._let_go(batch.lane, batch.gone)
+        for batch in batches:  # last: a Redis that is full takes no letter
+            if batch.dead:
+                await self._bury(batch.lane, batch.dead)
 
-    async def _store_and_acknowledge(self, good: Sequence[tuple[Lane, Entry, RequestEvent]]) -> None:
-        """Halve a batch that the database refuses until the record that it refuses is alone."""
-        events = [event for _, _, event in good]
+    async def _store_and_acknowledge(self, good: Sequence[Batch]) -> None:
+        """Halve what the database refuses until the record that it refuses is alone."""
+        events = [*chain.from_iterable(batch.events for batch in good)]
         try:
             new = await self._add(events)
         except UnstorableRecordError as error:
-            if len(good) == 1:
-                lane, entry, _ = good[0]
-                await self._bury(lane, [_letter(entry, f"the database refuses it: {error}")])
+            first = good[0]
+            if len(events) == 1:
+                await self._bury(first.lane, [_letter(first.entries[0], f"the database refuses it: {error}")])
                 return
+            if len(good) == 1:
+                half = len(events) // 2
+                good = [first.part(slice(half)), first.part(slice(half, None))]
             half = len(good) // 2
             await self._store_and_acknowledge(good[:half])
             await self._store_and_acknowledge(good[half:])
@@ -219,13 +242,9 @@ class Consumer:
         self._progress.stored.inc(len(new))
         self._progress.repeated.inc(len(events) - len(new))
         live = messages(events)
-        by_lane: dict[Lane, list[Entry]] = {}
-        for lane, entry, _ in good:
-            by_lane.setdefault(lane, []).append(entry)
-        first = next(iter(by_lane)).reader
-        await self._insist("publish", lambda: self._publish(first, live))
-        for lane, entries in by_lane.items():
-            await self._acknowledge(lane, entries)
+        await self._insist("publish", lambda: self._publish(good[0].lane.reader, live))
+        for batch in good:
+            await self._acknowledge(batch.lane, batch.entries)
 
     async def _publish(self, reader: StreamReader, live: Sequence[bytes]) -> None:
         """A Redis that is full takes no messages. Listeners do without: acknowledging is what makes room."""
