@@ -25,7 +25,7 @@ PROXIES ?= 1
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup run up down test test-faults soak check audit bench bench-store lock clean python node containers chromium
+.PHONY: help setup run up down test test-faults soak fuzz check audit bench bench-siege bench-store lock clean python node containers chromium
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ test-faults: setup  ## kill everything at random points and at each thing it say
 
 soak: setup  ## 20 minutes of mixed load, faults and hostile clients; does anything grow? ARGS='--minutes 120 --rate 200'
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+fuzz: .venv/.members  ## whatever bytes come, for a minute each part; ARGS='--part requests --seconds 600'
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 check: setup  ## lint, formatting, types, import contracts and each member's own dependencies
 	$(BIN)/ruff check
@@ -87,6 +90,9 @@ bench: .venv/.members  ## what the proxy costs beside nginx and others; ARGS='--
 schema: .venv/.members tools/codegen/node_modules/.installed  ## write openapi.json, schema.graphql and the SPA's types anew
 	$(BIN)/python services/metrics_api/schema/generate.py
 	cd tools/codegen && npm run --silent generate
+
+bench-siege: .venv/.members  ## what a thousand hostile clients cost the others; ARGS='--turns 1 --seconds 3'
+	@$(BIN)/python -m tests.bench.siege $(ARGS)
 
 bench-store: .venv/.members  ## how fast the stores take in and answer; ARGS='--requests 200000 --backlog 50000' for a short look
 	@$(BIN)/python -m tests.bench.store $(ARGS)

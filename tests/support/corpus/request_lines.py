@@ -28,12 +28,12 @@ def _version(text: bytes, status: int = 400) -> Case:
 
 
 REQUEST_LINES: Final = (
-    _version(b"HTTP/2.0", 505),
-    _version(b"HTTP/3.0", 505),
-    _version(b"HTTP/0.9", 505),
-    _version(b"HTTP/1.2", 505),
-    _version(b"HTTP/1.9", 505),
-    _version(b"HTTP/9.9", 505),
+    _version(b"HTTP/2.0"),
+    _version(b"HTTP/3.0"),
+    _version(b"HTTP/0.9"),
+    _version(b"HTTP/1.2"),
+    _version(b"HTTP/1.9"),
+    _version(b"HTTP/9.9"),
     _version(b"HTTP/1"),
     _version(b"HTTP/1."),
     _version(b"HTTP/.1"),
@@ -72,7 +72,7 @@ REQUEST_LINES: Final = (
     _line("with a method without end", b"P" * 500 + b" " + CHAT + b" HTTP/1.1"),
     _line("CONNECT to a host", b"CONNECT weir.test:443 HTTP/1.1"),
     _line("CONNECT to a path", b"CONNECT " + CHAT + b" HTTP/1.1"),
-    _line("PRI, the preface of HTTP/2", b"PRI * HTTP/2.0", 505),
+    _line("PRI, the preface of HTTP/2", b"PRI * HTTP/2.0"),
     refused("lines ended by bare LF", request(LENGTH, body=BODY).replace(b"\r\n", b"\n")),
     refused("lines ended by bare CR", request(LENGTH, body=BODY).replace(b"\r\n", b"\r")),
     refused("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + MARK + bytes(range(64))),

@@ -101,7 +101,7 @@ SEQUENCES: Final = (
     Case(
         "an offer of HTTP/2, then its preface",
         request(*_H2C, LENGTH, body=BODY) + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        (200, 505),
+        (200, 400),
         forwarded=(seen(),),
     ),
     Case(

@@ -93,7 +93,7 @@ class TestRequests:
     def test_other_versions_are_not_spoken(self, version: str) -> None:
         with pytest.raises(BadRequestError) as caught:
             request(version=version)
-        assert caught.value.status == 505
+        assert caught.value.status == 400
 
     def test_chunks_came_with_version_1_1(self) -> None:
         with pytest.raises(BadRequestError):

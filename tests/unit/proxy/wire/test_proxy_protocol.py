@@ -36,6 +36,7 @@ WHOLE = {
 BAD = [
     b"GET / HTTP/1.1\r\n",
     b"PROXY TCP4 203.0.113.900 10.0.0.1 4000 8001\r\n",
+    b"PROXY TCP4 203.0.113.9\0 10.0.0.1 4000 8001\r\n",
     b"PROXY TCP4 2001:db8::9 ::1 4000 8001\r\n",
     b"PROXY TCP4\r\n",
     b"PROXY \r\n",

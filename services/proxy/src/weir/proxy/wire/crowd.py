@@ -24,7 +24,7 @@ def packed(address: str) -> bytes:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         data = socket.inet_pton(family, address.partition("%")[0])
-    except OSError:
+    except (OSError, ValueError):  # a NUL is the latter
         return b""
     return data.removeprefix(_MAPPED)
 

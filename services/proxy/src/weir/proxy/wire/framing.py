@@ -87,7 +87,7 @@ def read_request_head(method: bytes, target: bytes, version: str, headers: Heade
     """
     if version not in {"1.1", "1.0"}:
         raise BadRequestError(
-            HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
+            HTTPStatus.BAD_REQUEST,
             "http_version",
             "Only HTTP/1.1 and HTTP/1.0 are spoken here.",
         )

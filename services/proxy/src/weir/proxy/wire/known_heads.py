@@ -1,6 +1,6 @@
 """Request heads that were parsed before: clients repeat theirs byte for byte, but for the body's length.
 
-A head that is found here was parsed by llhttp, passed every check of ours and was accepted when it came
+A head that is found here was parsed, passed every check and was accepted when it came
 first. The same bytes mean the same again: only the digits of Content-Length may differ, which are checked.
 """
 

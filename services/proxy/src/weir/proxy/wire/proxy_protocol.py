@@ -72,5 +72,5 @@ def _read_v1(data: bytes) -> tuple[str | None, int] | None:
         raise BadProxyHeaderError
     try:
         return socket.inet_ntop(family, socket.inet_pton(family, words[2])), end + 2
-    except OSError:
+    except (OSError, ValueError):  # a NUL is the latter
         raise BadProxyHeaderError from None
