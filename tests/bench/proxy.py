@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 import venv
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -57,7 +58,11 @@ SCENES: Final = (
 )
 MEMORY: Final = (500, 10_000)
 """Open streams; fewer where the machine does not allow that many descriptors."""
+_DESCRIPTORS: Final = 65536
 _OTHER_DESCRIPTORS: Final = 600
+MODELS: Final = 1_000_000
+"""Requests that name 10,000 models, after which memory is looked at again."""
+_LONGEST_SECONDS: Final = 900.0
 
 
 @dataclass
@@ -154,8 +159,7 @@ def show(scene: Scene, figures: dict[str, Figures]) -> None:
 
 def memory(traffic: Path, names: list[str], cores: Sequence[int], streams: int) -> None:
     """Memory of each proxy idle and with streams open that send an event a second each."""
-    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    streams = min(streams, (allowed - _OTHER_DESCRIPTORS) // 2)
+    streams = min(streams, (allow_descriptors() - _OTHER_DESCRIPTORS) // 2)
     say(f"\nmemory: PSS in MB, idle and with {streams:,} open streams of 1 event/s")
     for kind in installed(names, envoy):
         upstream_port = free_port()
@@ -189,13 +193,49 @@ def memory(traffic: Path, names: list[str], cores: Sequence[int], streams: int) 
         )
 
 
+def many_models(traffic: Path, cores: Sequence[int], requests: int) -> None:
+    """Memory of Weir's worker before and after many requests for many models, in quarters."""
+    upstream_port = free_port()
+    contestant = Weir(cores[0], upstream_port)
+    sizes = [megabytes(contestant.worker, alone=True)]
+    began = time.monotonic()
+    try:
+        for _ in range(4):
+            scene = Scene("models", "models", 32, rate=requests / 4)
+            records = contestant.records()
+            with _run(traffic, cores[1], scene, contestant.port, upstream_port, _LONGEST_SECONDS) as running:
+                assert running.stdout is not None
+                assert running.stdout.readline() == "begin\n", "the traffic did not start"
+                said: dict[str, Any] = json.loads(running.stdout.readline())
+            if said["errors"] or said["wrong"] or said["requests"] < requests / 4:
+                sys.exit(f"weir, models: {said}")
+            contestant.settle(records + said["requests"])
+            sizes.append(megabytes(contestant.worker, alone=True))
+    finally:
+        contestant.stop()
+    took = time.monotonic() - began
+    say(f"\nmodels: {requests:,} requests for 10,000 models in {took:.0f} s")
+    say("  worker, PSS in MB before and after each quarter: " + ", ".join(f"{size:.1f}" for size in sizes))
+
+
+def allow_descriptors() -> int:
+    """As many as we need, or as there may be, for this process and those that it starts."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with suppress(ValueError, OSError):  # only root goes beyond
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS, max(hard, _DESCRIPTORS)))
+        return _DESCRIPTORS
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
-    every = [*(scene.name for scene in SCENES), *(f"memory{streams}" for streams in MEMORY)]
+    every = [*(scene.name for scene in SCENES), *(f"memory{streams}" for streams in MEMORY), "models"]
     parser.add_argument("--scenes", default=",".join(every))
     parser.add_argument("--proxies", default="nginx,envoy,aiohttp,weir")
+    parser.add_argument("--requests", type=int, default=MODELS, help="of the scene models")
     parser.add_argument("--cores", default="1,0", help="of the proxy, of the load")
     arguments = parser.parse_args()
     cores = [int(core) for core in arguments.cores.split(",")]
@@ -209,6 +249,8 @@ def main() -> None:
     for streams in MEMORY:
         if f"memory{streams}" in scenes:
             memory(traffic, names, cores, streams)
+    if "models" in scenes:
+        many_models(traffic, cores, arguments.requests)
 
 
 def say(text: str) -> None:

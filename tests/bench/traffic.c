@@ -8,6 +8,7 @@
  *   flood   streams of 103 events of 280 bytes; an event is sent when the client has the one before it,
  *           so every event passes the proxy by itself, as fast as the proxy can
  *   paced   the same streams with RATE events a second each
+ *   models  like plain, RATE requests in all, each with one of 10,000 names of a model
  *   hold    opens CONNECTIONS streams and sends each RATE events a second (0: none) until told to end
  *
  * One second after the start it says "begin", at the end one line of JSON. UPSTREAM_PORT 0 picks a port, which
@@ -29,9 +30,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS = 103, EVENT_BYTES = 280, ANSWER_BODY = 980, READ_BYTES = 262144 };
+enum { NAMES = 10000, EVENTS = 103, EVENT_BYTES = 280, ANSWER_BODY = 980, READ_BYTES = 262144 };
 enum role { LISTENING, SERVER, CLIENT, INPUT };
-enum mode { PLAIN, RATE, FLOOD, PACED, HOLD };
+enum mode { PLAIN, RATE, MODELS, FLOOD, PACED, HOLD };
 
 struct conn {
   enum role role;
@@ -57,11 +58,11 @@ static double rate, seconds;
 static const char *key = "";
 static struct conn *clients, **stream_of;
 static char *buffer, *request;
-static size_t request_len, seed_at;
+static size_t request_len, seed_at, model_at;
 static char answer[2048], stream_head[256], event[512], tail_plain[256], tail_usage[1024];
 static size_t answer_len, stream_head_len, event_len, tail_plain_len, tail_usage_len;
 static int measuring, stopping, first_events;
-static long done, events, errors, accepted, *latencies, latency_count, latency_room, wrong;
+static long done, asked, events, errors, accepted, *latencies, latency_count, latency_room, wrong;
 
 static int64_t now_ns(void) {
   struct timespec t;
@@ -116,7 +117,8 @@ static void build(void) {
 
   char *text = malloc((size_t)prompt_bytes + 2048);
   int stream = mode >= FLOOD;
-  int b = sprintf(text, "{\"model\":\"bench-model\",%s\"temperature\":0.7,\"seed\":", stream ? "\"stream\":true," : "");
+  int model = sprintf(text, "{\"model\":\"bench-model%s", mode == MODELS ? "-" : "");
+  int b = model + sprintf(text + model, "%s\",%s\"temperature\":0.7,\"seed\":", mode == MODELS ? "00000" : "", stream ? "\"stream\":true," : "");
   int seed = b;
   b += sprintf(text + b, "1000000,\"messages\":[{\"role\":\"user\",\"content\":\"");
   while (b < prompt_bytes - 4) text[b] = "what flows over the weir "[b % 25], b++;
@@ -127,7 +129,7 @@ static void build(void) {
     "User-Agent: OpenAI/Python 3.52.0\r\nX-Stainless-Lang: python\r\nX-Stainless-Retry-Count: 0\r\n"
     "Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n", proxy_port, key, b);
   memcpy(request + h, text, (size_t)b);
-  request_len = (size_t)(h + b); seed_at = (size_t)(h + seed);
+  request_len = (size_t)(h + b); seed_at = (size_t)(h + seed); model_at = (size_t)(h + model);
   free(text);
 }
 
@@ -137,6 +139,11 @@ static void ask(struct conn *c, int64_t due) {
   char digits[16];
   snprintf(digits, sizeof digits, "%d", 1000000 + c->id);
   memcpy(request + seed_at, digits, 7);
+  if (mode == MODELS) {
+    snprintf(digits, sizeof digits, "%05ld", asked % NAMES);
+    memcpy(request + model_at, digits, 5);
+  }
+  asked++;
   c->in_head = 1; c->head_len = 0; c->busy = 1; c->got = 0; c->chunked = 0; c->due = due; c->prev = 0;
   memset(c->last, 0, sizeof c->last);
   put(c, request, request_len);
@@ -157,7 +164,7 @@ static void answered(struct conn *c) {
     done++;
     if (latency_count < latency_room) latencies[latency_count++] = (long)(now - c->due);
   }
-  if (stopping || mode == RATE) return;
+  if (stopping || mode == RATE || (mode == MODELS && asked >= (long)rate)) return;
   ask(c, now);
 }
 
@@ -323,8 +330,8 @@ static double percentile(double p) {
 
 int main(int argc, char **argv) {
   if (argc != 9) { fprintf(stderr, "traffic MODE PROXY_PORT UPSTREAM_PORT SECONDS CONNECTIONS PROMPT_BYTES RATE KEY\n"); return 2; }
-  static const char *names[] = {"plain", "rate", "flood", "paced", "hold"};
-  for (int i = 0; i < 5; i++) if (!strcmp(argv[1], names[i])) mode = (enum mode)i;
+  static const char *names[] = {"plain", "rate", "models", "flood", "paced", "hold"};
+  for (int i = 0; i < 6; i++) if (!strcmp(argv[1], names[i])) mode = (enum mode)i;
   proxy_port = atoi(argv[2]); upstream_port = atoi(argv[3]); seconds = atof(argv[4]);
   connections = atoi(argv[5]); prompt_bytes = atoi(argv[6]); rate = atof(argv[7]); key = argv[8];
   signal(SIGPIPE, SIG_IGN);
@@ -348,6 +355,7 @@ int main(int argc, char **argv) {
   struct conn input = {.role = INPUT, .fd = 0};
   if (mode == HOLD) watch(&input);
 
+  if (mode == MODELS) { measuring = 1; printf("begin\n"); fflush(stdout); } /* each one counts */
   for (int i = 0; i < connections; i++) {
     open_client(i);
     if (mode != RATE) ask(&clients[i], now_ns());
@@ -372,7 +380,7 @@ int main(int argc, char **argv) {
   for (;;) {
     int64_t now = now_ns();
     if (!measuring && !stopping && now >= begin) { measuring = 1; printf("begin\n"); fflush(stdout); }
-    if (now >= end) break;
+    if (now >= end || (mode == MODELS && done >= (long)rate)) break;
     if (mode == RATE) {
       while (due <= now) {
         int tried = 0;

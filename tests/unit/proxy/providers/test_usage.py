@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from tests.support.builders import make_event
 
 from weir.events import decode, encode
 from weir.proxy.exchange import Usage
+from weir.proxy.providers.openai import ChatReader
 from weir.proxy.providers.usage import anthropic_usage, ollama_usage, openai_usage, responses_usage
 
 
@@ -107,3 +109,40 @@ def test_whatever_is_reported_fits_into_a_record(reported: dict[str, Any]) -> No
             usage_raw=usage.raw,
         )
         assert decode(encode(event)).prompt_tokens == usage.prompt_tokens
+
+
+_COUNTS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.just("7"),
+    st.integers(-1, 9),
+    st.integers(2**53 - 1, 2**53 + 1),
+    st.just(1.5),
+)
+
+
+def _some(*names: str) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=dict.fromkeys(names, _COUNTS))
+
+
+@given(
+    counts=_some("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "more"),
+    prompt=st.none() | _some("cached_tokens", "cache_write_tokens", "audio_tokens", "more"),
+    completion=st.none() | _some("reasoning_tokens", "audio_tokens", "accepted_prediction_tokens"),
+    choices=st.sampled_from([None, [], [{}], [{"finish_reason": "stop"}, {}], [{"finish_reason": 1}]]),
+    model=st.sampled_from([None, "", "m", 5]),
+)
+def test_an_answer_is_read_in_one_go_as_it_is_bit_by_bit(
+    counts: dict[str, Any],
+    prompt: dict[str, Any] | None,
+    completion: dict[str, Any] | None,
+    choices: list[Any] | None,
+    model: object,
+) -> None:
+    usage = {**counts, "prompt_tokens_details": prompt, "completion_tokens_details": completion}
+    body = msgspec.json.encode({"model": model, "choices": choices, "usage": usage})
+    quick, slow = ChatReader(), ChatReader()
+    quick.read_document(body)
+    slow._read_unusual(body)
+    assert quick.facts == slow.facts
+    assert quick.facts.usage == openai_usage(usage)

@@ -14,9 +14,11 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -281,8 +283,16 @@ def read_plan() -> WorkerPlan:
     return msgspec.json.decode(data, type=WorkerPlan)
 
 
+def allow_descriptors() -> None:
+    """Take all the descriptors that the machine allows: each stream needs two."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with suppress(ValueError, OSError):  # macOS names a limit that it does not allow
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main() -> None:
     plan = read_plan()
+    allow_descriptors()
     logs.configure("proxy", plan.log_level, plan.log_format)
     uvloop.run(run(plan))
 

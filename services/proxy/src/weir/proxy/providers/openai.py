@@ -13,7 +13,7 @@ from weir.proxy.providers.provider import Added
 from weir.proxy.providers.reading import JsonReader, StreamReader, model_in, unreadable
 from weir.proxy.providers.sse import event_data, split_events
 from weir.proxy.providers.stream_usage import UsageRemoval, ask_for_usage
-from weir.proxy.providers.usage import chat_usage
+from weir.proxy.providers.usage import UsualUsage, chat_usage
 
 if TYPE_CHECKING:
     from weir.proxy.errors import ProxyError
@@ -49,8 +49,18 @@ class _Completion(msgspec.Struct):
     timings: Any = None
 
 
+class _UsualCompletion(msgspec.Struct):
+    """An answer as most are: what does not fit in is read as a `_Completion`."""
+
+    usage: UsualUsage
+    model: str
+    choices: list[_Choice] = []
+    timings: None = None
+
+
 _request_decoder: Final = msgspec.json.Decoder(_Request)
 _completion_decoder: Final = msgspec.json.Decoder(_Completion)
+_usual_decoder: Final = msgspec.json.Decoder(_UsualCompletion)
 
 
 class OpenAI:
@@ -91,6 +101,18 @@ class ChatReader(JsonReader):
     """Reads a plain answer; of embeddings, rerank and score too, which have usage but no choices."""
 
     def read_document(self, body: bytes) -> None:
+        facts = self.facts
+        try:
+            usual = _usual_decoder.decode(body)
+        except msgspec.ValidationError:
+            self._read_unusual(body)
+            return
+        facts.model = usual.model or None
+        if usual.choices:
+            facts.finish_reason = text(usual.choices[0].finish_reason)
+        facts.usage = usual.usage.counts()
+
+    def _read_unusual(self, body: bytes) -> None:
         facts = self.facts
         completion = _completion_decoder.decode(body)
         facts.model = text(completion.model)

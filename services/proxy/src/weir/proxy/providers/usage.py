@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _MAX_COUNT: Final = 2**53
+Count = Annotated[int, msgspec.Meta(ge=0, lt=_MAX_COUNT)]
 _PLAIN: Final = frozenset(
     {
         "prompt_tokens",
@@ -47,6 +48,45 @@ _MAPPED_DETAILS: Final = frozenset(
 )
 _LLAMA_CPP_MEASURES: Final = ("prompt_ms", "predicted_ms", "draft_n", "draft_n_accepted")
 _OLLAMA_MEASURES: Final = ("total_duration", "load_duration", "prompt_eval_duration", "eval_duration")
+
+
+class _PromptDetails(msgspec.Struct, forbid_unknown_fields=True):
+    cached_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
+    audio_tokens: Literal[0] | None = None
+
+
+class _CompletionDetails(msgspec.Struct, forbid_unknown_fields=True):
+    reasoning_tokens: Count | None = None
+    audio_tokens: Literal[0] | None = None
+    accepted_prediction_tokens: Literal[0] | None = None
+    rejected_prediction_tokens: Literal[0] | None = None
+
+
+_NO_PROMPT_DETAILS: Final = _PromptDetails()
+_NO_COMPLETION_DETAILS: Final = _CompletionDetails()
+
+
+class UsualUsage(msgspec.Struct, forbid_unknown_fields=True):
+    """OpenAI's usage object where it says nothing that has no field of its own: decoded, it is understood."""
+
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
+    total_tokens: Count | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+
+    def counts(self) -> Usage:
+        prompt = self.prompt_tokens_details or _NO_PROMPT_DETAILS
+        completion = self.completion_tokens_details or _NO_COMPLETION_DETAILS
+        return Usage(
+            self.prompt_tokens,
+            self.completion_tokens,
+            self.total_tokens,
+            prompt.cached_tokens,
+            prompt.cache_write_tokens,
+            completion.reasoning_tokens,
+        )
 
 
 def chat_usage(document: Mapping[str, Any]) -> Usage | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
 from weir.proxy.wire import refusals
@@ -51,6 +50,14 @@ class _Message:
 class ClientConnection(asyncio.Protocol):
     """One connection of one client."""
 
+    __slots__ = (
+        *("_ahead_bytes", "_answering", "_application", "_backlog", "_body_left", "_broken", "_close_by"),
+        *("_closing", "_crowd", "_current", "_draining", "_exchange", "_head_since", "_idle_since"),
+        *("_known", "_limits", "_monotonic", "_pace", "_parser", "_parsing", "_preface", "_reading_paused"),
+        *("_registry", "_request_held", "_requests_left", "_stalled_since", "_transport", "_waiting"),
+        *("_whole_head", "_whose", "_writing_paused", "address", "is_trusted"),
+    )
+
     def __init__(
         self,
         application: Application,
@@ -87,7 +94,7 @@ class ClientConnection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._answering = False
         """A request has been taken (or refused) whose response is not done."""
-        self._waiting: deque[_Message] = deque()
+        self._waiting: list[_Message] = []
         """Requests that came ahead of their turn."""
         self._backlog: list[bytes] = []
         """What came after them, not parsed yet."""
@@ -442,7 +449,7 @@ class ClientConnection(asyncio.Protocol):
         if self._closing or self._writing_paused:
             return
         if self._waiting:
-            self._next_waiting(self._waiting.popleft())
+            self._next_waiting(self._waiting.pop(0))
         elif self._broken is not None:
             self._application.malformed(self._broken, self, None)
         elif self._backlog:
