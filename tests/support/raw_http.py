@@ -82,6 +82,8 @@ class Connection:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> None:
         self.host = host
+        self.trailers: list[str] = []
+        """The lines after the last chunk of the last chunked answer."""
         self._reader = reader
         self._writer = writer
 
@@ -216,11 +218,14 @@ class Connection:
         while True:
             line = await self._reader.readuntil(b"\r\n")
             size = int(line[:-2], 16)
+            if size == 0:
+                break
             data = await self._reader.readexactly(size + 2)
             assert data.endswith(b"\r\n"), "a chunk without its end"
-            if size == 0:
-                return
             yield data[:-2]
+        self.trailers = []
+        while (line := await self._reader.readuntil(b"\r\n")) != b"\r\n":
+            self.trailers.append(line[:-2].decode("latin-1"))
 
 
 def request_bytes(

@@ -21,7 +21,7 @@ _END: Final = b"\r\n\r\n"
 _LENGTH: Final = re.compile(rb"\r\nContent-Length: (\d+)\r\n")
 _CHUNKED: Final = b"\r\nTransfer-Encoding: chunked\r\n"
 _TRACE: Final = re.compile(rb"\r\ntraceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-0[0-3](?=\r\n)")
-_LAST: Final = b"\r\n0\r\n\r\n"
+_LAST: Final = re.compile(rb"\r\n0\r\n(?:[^\r\n]+\r\n)*\r\n")
 
 
 def next_request(data: bytes) -> tuple[bytes, bytes] | None:
@@ -36,10 +36,10 @@ def next_request(data: bytes) -> tuple[bytes, bytes] | None:
     lengths = _LENGTH.findall(head)
     if _CHUNKED in head:
         assert not lengths, head
-        last = data.find(_LAST, end - 2)
-        if last < 0:
+        last = _LAST.search(data, end - 2)
+        if last is None:
             return None
-        end = last + len(_LAST)
+        end = last.end()
     elif lengths:
         assert len(lengths) == 1, head
         end += int(lengths[0])

@@ -7,16 +7,20 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from tests.support.fake_llm import answered_model
+from tests.support.families import BOUNDARY, form
 from tests.support.proxy import CHAT, MODELS, ask, completion
-from tests.support.raw_http import Answer, Connection, fetch, post_json
+from tests.support.raw_http import Answer, Connection, IncompleteAnswerError, fetch, post_json
 from tests.support.records import marker
 
 if TYPE_CHECKING:
-    from tests.support.fake_llm import FakeLLM
+    from tests.support.fake_llm import Exchange, FakeLLM
     from tests.support.processes import Process
+    from tests.support.records import Records
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+JSON: Final = ("Content-Type", "application/json")
 PLAIN: Final[dict[str, Any]] = {}
 STREAM: Final = {"stream": True}
 STREAM_WITH_USAGE: Final = {"stream": True, "stream_options": {"include_usage": True}}
@@ -140,7 +144,7 @@ async def test_the_upstream_gets_the_clients_headers_and_query(fake: FakeLLM, pr
         ("HTTP2-Settings", "AAMAAABk"),
         ("Connection", "keep-alive, X-This-Hop"),
         ("X-This-Hop", "only"),
-        ("TE", "trailers"),
+        ("TE", "gzip"),
         ("Proxy-Authorization", "Basic c2VjcmV0"),
         ("X-Weir-User", "ada"),
         ("X-Weir-Project", "apollo"),
@@ -171,9 +175,97 @@ async def test_a_chunked_request_body_arrives_whole(fake: FakeLLM, proxy: Proces
         for start in range(0, len(body), 7):
             piece = body[start : start + 7]
             await connection.send(f"{len(piece):X};ext=1\r\n".encode() + piece + b"\r\n")
-        await connection.send(b"0\r\nx-trailer: ignored\r\n\r\n")
+        await connection.send(b"0\r\nX-Checksum: 1a\r\nAuthorization: Bearer x\r\nx-weir-user: a\r\n\r\n")
         assert (await connection.answer()).status == 200
-    assert (await fake.request(mark)).body == body
+    request = await fake.request(mark)
+    assert (request.body, request.trailers) == (body, ["X-Checksum: 1a"])
+
+
+async def test_a_file_that_is_sent_on_as_it_comes_keeps_its_trailers(fake: FakeLLM, proxy: Process) -> None:
+    mark = marker()
+    body = form({"model": "answer", "note": mark}, b"sound")
+    kind = f"multipart/form-data; boundary={BOUNDARY}"
+    head = f"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: weir\r\nContent-Type: {kind}\r\n"
+    head += "Trailer: X-Checksum\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with await Connection.open(proxy.url) as connection:
+        await connection.send(head.encode() + b"%x\r\n%b\r\n" % (len(body), body))
+        await connection.send(b"0\r\nX-Check")
+        await connection.send(b"sum: 1a\r\nETag: a\r\nCookie: a\r\n\r")
+        await connection.send(b"\n")
+        assert (await connection.answer()).status == 200
+    request = await fake.request(mark)
+    assert (request.body, request.trailers) == (body, ["X-Checksum: 1a", "ETag: a"])
+    assert request.header("trailer") == "X-Checksum"
+
+
+async def trailing(exchange: Exchange) -> None:
+    """A whole answer in chunks, and trailers of which not all may be passed on."""
+    kind = exchange.reply.stream_type if exchange.stream else "application/json"
+    headers = [("Content-Type", kind), ("Transfer-Encoding", "chunked"), ("Trailer", "X-Checksum")]
+    await exchange.head("200 OK", headers)
+    parts = [*exchange.reply.events, exchange.reply.end] if exchange.stream else [exchange.reply.plain]
+    for part in parts:
+        await exchange.chunk(part)
+    trailers = b"X-Checksum: 1a\r\nSet-Cookie: a=b\r\nContent-Digest: d\r\nx-weir-a: b\r\n"
+    await exchange.write(b"0\r\n" + trailers + b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        (PLAIN, ["X-Checksum: 1a", "Content-Digest: d"]),
+        (STREAM_WITH_USAGE, ["X-Checksum: 1a", "Content-Digest: d"]),
+        (STREAM, ["X-Checksum: 1a"]),
+    ],
+    ids=["plain", "with-usage", "altered-stream"],
+)
+async def test_trailers_of_an_answer_survive(
+    fake: FakeLLM, proxy: Process, records: Records, options: dict[str, Any], kept: list[str]
+) -> None:
+    """A digest does not where the body is another one: our usage chunk was taken out of it."""
+    fake.on("trailing", trailing)
+    direct = await ask(fake.url, "trailing", marker(), **options)
+    async with await Connection.open(proxy.url) as connection:
+        for trailers in (kept, kept):
+            mark = marker()
+            body = json.dumps(completion("trailing", mark, **options)).encode()
+            headers = [("TE", "trailers"), ("Connection", "TE"), ("x-request-id", mark)]
+            await connection.request("POST", CHAT, headers, body)
+            answer = await connection.answer()
+            assert (answer.body, connection.trailers) == (direct.body, trailers)
+            assert answer.header("trailer") == "X-Checksum"
+            assert (await records.of(mark)).outcome == "completed"
+            assert (await fake.request(mark)).header("te") == "trailers"
+        await connection.request("POST", CHAT, [], json.dumps(completion("answer", stream=True)).encode())
+        await connection.answer()
+        assert connection.trailers == []
+
+
+async def test_a_client_of_http_1_0_gets_no_trailers(fake: FakeLLM, proxy: Process) -> None:
+    fake.on("trailing", trailing)
+    body = json.dumps(completion("trailing")).encode()
+    head = f"POST {CHAT} HTTP/1.0\r\nHost: weir\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    async with await Connection.open(proxy.url) as connection:
+        await connection.send(head + body)
+        answer = await connection.answer()
+    assert answer.header("trailer") is None
+    assert answer.json()["model"] == answered_model("trailing")
+
+
+async def test_endless_trailers_end_the_answer(fake: FakeLLM, proxy: Process, records: Records) -> None:
+    async def endless(exchange: Exchange) -> None:
+        await exchange.head("200 OK", [JSON, ("Transfer-Encoding", "chunked")])
+        await exchange.chunk(exchange.reply.plain)
+        await exchange.write(b"0\r\n")
+        while True:  # ends by SenderLeftError
+            await exchange.write(b"x-more: " + b"m" * 1000 + b"\r\n")
+
+    fake.on("endless-trailers", endless)
+    mark = marker()
+    with pytest.raises(IncompleteAnswerError):
+        await ask(proxy.url, "endless-trailers", mark)
+    record = await records.of(mark)
+    assert (record.outcome, record.error_type) == ("truncated", "upstream_bad_response")
 
 
 async def test_a_body_that_comes_byte_by_byte_arrives_whole(fake: FakeLLM, proxy: Process) -> None:

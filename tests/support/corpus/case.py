@@ -56,16 +56,24 @@ def seen(
     host: bytes = b"weir.test",
     body: bytes | None = BODY,
     codings: bytes = b"identity",
+    trailers: bool = False,
+    chunks: bytes | None = None,
 ) -> bytes:
-    """What the upstream sees of a request: the client's lines that go up, and ours around them."""
+    """What the upstream sees of a request: the client's lines that go up, and ours around them.
+
+    `trailers`: the client takes them. `chunks` is the body as framed, in place of one that has its length.
+    """
     ours = [
         b"Accept-Encoding: " + codings,
+        *((b"TE: trailers", b"Connection: TE") if trailers else ()),
         b"X-Forwarded-Proto: http",
         *([b"X-Forwarded-Host: " + host] if host else []),
         b"X-Forwarded-For: 127.0.0.1",
     ]
-    length = () if body is None else (b"Content-Length: %d" % len(body),)
-    return b"\r\n".join([line, b"Host: " + UPSTREAM, MARKED, *lines, *ours, *length, b"", b""]) + (
+    framing = () if body is None else (b"Content-Length: %d" % len(body),)
+    if chunks is not None:
+        framing, body = (CHUNKED,), chunks
+    return b"\r\n".join([line, b"Host: " + UPSTREAM, MARKED, *lines, *ours, *framing, b"", b""]) + (
         body or b""
     )
 

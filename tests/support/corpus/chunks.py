@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.support.corpus.case import BODY, CHUNKED, MARK, SMUGGLED, Case, refused, request, seen, taken
+from tests.support.corpus.case import BODY, CHUNKED, SMUGGLED, Case, refused, request, seen, taken
 
 _N: Final = len(BODY)
 _LAST: Final = b"0\r\n\r\n"
+_TRAILED: Final = b"%x\r\n%b\r\n0\r\n%%b\r\n" % (_N, BODY)
 _UNMARKED: Final = b'{"model":"m"}'
 
 
@@ -107,6 +108,10 @@ CHUNKS: Final = (
         seen(body=_UNMARKED),
     ),
     _good("with extensions", b'%x;a;b=c;d="e;\\"f"\r\n%b\r\n0;last=1\r\n\r\n' % (_N, BODY)),
-    _good("with a trailer, which stays here", b"%x\r\n%b\r\n0\r\nX-A: %b\r\n\r\n" % (_N, BODY, MARK)),
+    taken(
+        "chunks with trailers, of which some go on",
+        _chunks(_TRAILED % b"Authorization: b\r\nX-A: a\r\nContent-Type: b\r\nx-weir-a: b\r\nX-b:  c \r\n"),
+        seen(chunks=_TRAILED % b"X-A: a\r\nX-b: c\r\n"),
+    ),
     _good("with a trailer named like a key", b"%x\r\n%b\r\n0\r\nAuthorization: b\r\n\r\n" % (_N, BODY)),
 )

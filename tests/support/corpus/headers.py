@@ -126,7 +126,12 @@ HEADERS: Final = (
     _stays("what a second Connection names", b"Connection: keep-alive", b"Connection: X-Hop", b"X-Hop: a"),
     _stays("what Connection names in another case", b"Connection: x-HOP , ,", b"X-Hop: a"),
     _stays("Keep-Alive", b"Keep-Alive: timeout=5"),
-    _stays("TE", b"TE: trailers"),
+    _stays("TE", b"TE: gzip, trailers;q=1"),
+    taken(
+        "TE for trailers, which we take ourselves",
+        request(_FIRST, b"TE: gzip, Trailers", LENGTH, body=BODY),
+        seen(_FIRST, trailers=True),
+    ),
     _stays("Trailer", b"Trailer: X-A"),
     _stays("Proxy-Authorization", b"Proxy-Authorization: Basic " + MARK),
     _stays("Proxy-Connection", b"Proxy-Connection: keep-alive"),

@@ -32,6 +32,8 @@ class Received:
     raw_body: bytes = b""
     """The body as it was framed, chunk sizes and all."""
     body: bytes = b""
+    trailers: list[str] = field(default_factory=list[str])
+    """The lines after the last chunk."""
     left: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the sender closed or reset its connection before the answer was complete."""
     answered: asyncio.Event = field(default_factory=asyncio.Event)

@@ -169,11 +169,18 @@ async def _read_body(received: Received, reader: asyncio.StreamReader, writer: a
     if (received.header("transfer-encoding") or "").lower() == "chunked":
         while True:
             line = await reader.readuntil(b"\r\n")
+            received.raw_body += line
+            if not int(line, 16):
+                break
             data = await reader.readexactly(int(line, 16) + 2)
-            received.raw_body += line + data
+            received.raw_body += data
             received.body += data[:-2]
-            if data == b"\r\n":
-                return
+        while line != b"\r\n":
+            line = await reader.readuntil(b"\r\n")
+            received.raw_body += line
+            if line != b"\r\n":
+                received.trailers.append(line[:-2].decode("latin-1"))
+        return
     received.body = received.raw_body = await reader.readexactly(int(received.header("content-length") or 0))
 
 

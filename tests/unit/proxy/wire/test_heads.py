@@ -119,7 +119,7 @@ class TestUp:
         [
             "Connection: keep-alive",
             "Keep-Alive: 5",
-            "TE: trailers",
+            "TE: gzip",
             "Trailer: X",
             "Upgrade: h2c",
             "HTTP2-Settings: AAA",
@@ -138,6 +138,17 @@ class TestUp:
     )
     def test_what_stays_here(self, line: str) -> None:
         assert up(line) == up()
+
+    @pytest.mark.parametrize("line", ["TE: trailers", "te: gzip;q=0.5, Trailers", "TE: trailers ,x"])
+    def test_who_takes_trailers_says_so_for_one_hop_and_we_for_ours(self, line: str) -> None:
+        assert up(line, "Connection: TE") == [*up()[:-4], "TE: trailers", "Connection: TE", *up()[-4:]]
+
+    def test_trailers_are_announced_where_there_are_chunks(self) -> None:
+        head = read_request_head(b"POST", b"/v1/x", "1.1", headers("Host: x", "trailer: X-A, X-B"))
+        writer = RequestWriter(PLAIN, pass_client_key=True)
+        chunked = writer.head(head, body_bytes=None, identity=True, client_address="::1")
+        assert chunked.endswith(b"::1\r\nTransfer-Encoding: chunked\r\nTrailer: X-A, X-B\r\n\r\n")
+        assert b"Trailer" not in writer.head(head, body_bytes=5, identity=True, client_address="::1")
 
     @pytest.mark.parametrize(
         "lines",
@@ -217,6 +228,9 @@ class TestDown:
     )
     def test_what_does_not_come_down(self, line: str) -> None:
         assert down(line) == down()
+
+    def test_trailers_are_announced_where_there_are_chunks(self) -> None:
+        assert "Trailer: X-A" in down("Trailer: X-A", length=None, chunked=True)
 
     def test_headers_of_one_hop_do_not_come_down(self) -> None:
         assert down("Connection: X-Hop", "Connection: close", "X-Hop: 1") == down()

@@ -17,7 +17,7 @@ from weir.proxy.wire.upstream import UpstreamPool
 from weir.proxy.wire.whole_chunks import last_chunks, whole_chunks
 
 if TYPE_CHECKING:
-    from weir.proxy.wire.framing import ResponseHead
+    from weir.proxy.wire.framing import Headers, ResponseHead
 
 OK = b"HTTP/1.1 200 OK\r\n"
 PLAIN = (
@@ -34,11 +34,15 @@ class Hearing:
     """What a listener was told, in the client's terms."""
 
     def __init__(self) -> None:
+        self.trailers: Headers = []
         self.heads: list[bytes] = []
         self.facts: list[object] = []
         self.body = b""
         self.complete = 0
         self.errors: list[tuple[str, bool]] = []
+
+    def trailed(self, fields: Headers) -> None:
+        self.trailers += fields
 
     def received(self, head: ResponseHead | None, body: bytes, *, complete: bool) -> None:
         if head is not None:

@@ -15,7 +15,7 @@ from weir.proxy.upstream import Address
 from weir.proxy.wire.upstream import UpstreamPool
 
 if TYPE_CHECKING:
-    from weir.proxy.wire.framing import ResponseHead
+    from weir.proxy.wire.framing import Headers, ResponseHead
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Id: 7\r\n\r\nhello"
 CHUNKED = (
@@ -36,6 +36,11 @@ class Hearing:
         self.complete = 0
         self.errors: list[tuple[str, bool]] = []
         self.flow: list[str] = []
+        self.trailers: list[bytes] = []
+
+    def trailed(self, fields: Headers) -> None:
+        assert not self.complete, "something after the end"
+        self.trailers += [name + b"=" + value for _, name, value in fields]
 
     def received(self, head: ResponseHead | None, body: bytes, *, complete: bool) -> None:
         assert not self.complete, "something after the end"
@@ -249,3 +254,27 @@ def test_the_pool_forgets_what_the_upstream_closed(wire: Wire) -> None:
     wire.end.lose()
     assert wire.pool.take_idle() is None
     assert repr(wire.connection) == "<UpstreamConnection upstream.test lost, 1 uses>"
+
+
+async def test_trailers_are_told_before_the_end_and_only_of_their_own_response() -> None:
+    wire = Wire()
+    first = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n"
+    for byte in first + b"X-A: 1\r\nx-b:  2\r\n\r\n":
+        wire.end.say(bytes([byte]))
+    assert (wire.hearing.body, wire.hearing.complete) == (b"ab", 1)
+    assert wire.hearing.trailers == [b"X-A=1", b"x-b=2"]
+    again = wire.ask()
+    wire.end.say(first + b"\r\n")
+    assert (again.body, again.complete, again.trailers) == (b"ab", 1, [])
+    for _ in range(2):  # by now the head is known
+        known = wire.ask()
+        wire.end.say(first + b"X-C: 3\r\n\r\n")
+        assert (known.body, known.complete, known.trailers) == (b"ab", 1, [b"X-C=3"])
+
+
+@pytest.mark.parametrize("lines", [b"X: " + b"y" * 70_000 + b"\r\n", b"X: y\r\n" * 300])
+async def test_too_many_or_too_large_trailers_are_no_response(lines: bytes) -> None:
+    wire = Wire()
+    wire.end.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n" + lines + b"\r\n")
+    assert (wire.hearing.complete, wire.hearing.trailers) == (0, [])
+    assert [garbage for _, garbage in wire.hearing.errors] == [True]

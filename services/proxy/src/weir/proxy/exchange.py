@@ -199,7 +199,17 @@ class Exchange:
     """One accepted request. It ends with exactly one record."""
 
     __slots__ = (
-        *("accepted_at", "answer", "api_key_id", "attempts", "body", "call", "client", "connect_seconds"),
+        *(
+            "accepted_at",
+            "answer",
+            "answer_trailers",
+            "api_key_id",
+            "attempts",
+            "body",
+            "call",
+            "client",
+            "connect_seconds",
+        ),
         *("endpoint", "error_message", "error_type", "extra_headers", "facts", "head", "headers_at"),
         *("look_again_at", "model_in_path", "outcome", "received_at", "recorded", "request_bytes"),
         *("request_id", "response_bytes", "retries", "sent_at", "slot", "started_us", "status_code"),
@@ -208,6 +218,7 @@ class Exchange:
             "trace_flags",
             "trace_id",
             "trace_line",
+            "trailers",
             "upstream",
             "upstream_done_at",
             "upstream_request_id",
@@ -250,6 +261,8 @@ class Exchange:
 
         self.body: list[bytes] = []
         self.request_bytes = 0
+        self.trailers: Sequence[tuple[bytes, bytes, bytes]] = ()
+        """Of the request, like the headers of its head."""
         self.look_again_at = _FIRST_LOOK
         """At which size the held part of a body is next asked whether it is enough."""
         self.received_at: float | None = None
@@ -267,6 +280,7 @@ class Exchange:
         self.upstream_done_at: float | None = None
         self.upstream_request_id: str | None = None
 
+        self.answer_trailers: Sequence[tuple[bytes, bytes, bytes]] = ()
         self.answer = _NO_ANSWER
         self.response_bytes = 0
         self.status_code: int | None = None

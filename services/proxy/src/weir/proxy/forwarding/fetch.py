@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from weir.proxy.wire.framing import ResponseHead
+    from weir.proxy.wire.framing import Headers, ResponseHead
     from weir.proxy.wire.upstream import UpstreamPool
 
 MAX_BYTES: Final = 4 << 20
@@ -57,6 +57,9 @@ class _Answer:
             self._fail("the answer is too large")
         elif complete and not self.whole.done():
             self.whole.set_result(b"".join(self._pieces))
+
+    def trailed(self, fields: Headers) -> None:
+        """Nothing that is asked for."""
 
     def broken(self, reason: str, *, garbage: bool) -> None:  # noqa: ARG002 - the listener's signature
         self.is_over = True

@@ -19,8 +19,9 @@ from weir.proxy.forwarding.relay import AnswerRelay
 from weir.proxy.providers.model_name import rename_in_form, rename_in_json
 from weir.proxy.providers.provider import Added
 from weir.proxy.tls import client_context
-from weir.proxy.wire.heads import RequestWriter, chunk
+from weir.proxy.wire.heads import LAST_CHUNK, RequestWriter, chunk
 from weir.proxy.wire.trace_context import header_line, own_ids
+from weir.proxy.wire.trailers import last_chunk_up
 from weir.proxy.wire.upstream import UpstreamPool
 
 if TYPE_CHECKING:
@@ -129,6 +130,10 @@ class Forwarder:
         if not is_whole:
             promised = exchange.head.content_length
             length = None if promised is None else promised - len(original) + len(body)
+        last = LAST_CHUNK
+        if exchange.trailers and is_whole and exchange.head.method != b"GET":
+            last = last_chunk_up(exchange.trailers)
+            length = None if last != LAST_CHUNK else length  # only chunks have trailers
         request = self._writers[upstream.name].head(
             exchange.head,
             body_bytes=length,
@@ -139,11 +144,14 @@ class Forwarder:
             path=_renamed_path(exchange, upstream) if upstream.rename else None,
         )
         request += chunk(body) if length is None and body else body
+        if is_whole and length is None:
+            request += last
         listener: Listener = relay
         if added or is_second:
 
             def again(refusal: bytes) -> None:
                 exchange.retries += 1
+                exchange.answer_trailers = ()
                 with_less = less(added, refusal)
                 self._attempt(
                     exchange, upstream, ending, original, with_less, is_whole=is_whole, is_second=True

@@ -21,13 +21,14 @@ from weir.proxy.errors import (
 from weir.proxy.forwarding.deadlines import Deadlines
 from weir.proxy.tls import explain
 from weir.proxy.upstream import Timeouts
-from weir.proxy.wire.heads import LAST_CHUNK, chunk
+from weir.proxy.wire.heads import chunk
+from weir.proxy.wire.trailers import last_chunk_up
 from weir.proxy.wire.upstream import UpstreamPool
 from weir.servicekit.tasks import BackgroundTasks
 
 if TYPE_CHECKING:
     from weir.proxy.exchange import Exchange
-    from weir.proxy.wire.framing import ResponseHead
+    from weir.proxy.wire.framing import Headers, ResponseHead
     from weir.proxy.wire.upstream import UpstreamConnection
 
 logger = logging.getLogger(__name__)
@@ -128,7 +129,9 @@ class HttpCall:
     def send_on(self, data: bytes, *, whole: bool) -> None:
         """More of the request's body; `whole` if it is the end."""
         if self._chunked:
-            data = (chunk(data) if data else b"") + (LAST_CHUNK if whole else b"")
+            data = chunk(data) if data else b""
+            if whole:
+                data += last_chunk_up(self._exchange.trailers)
         self._is_whole = whole
         connection = self._connection
         if connection is None:
@@ -186,6 +189,9 @@ class HttpCall:
         connection = self._connection
         if connection is not None and connection.reads_chunks and connection.on_event is None:
             connection.on_event = self.relay.on_event
+
+    def trailed(self, fields: Headers) -> None:
+        self._exchange.answer_trailers = fields
 
     def broken(self, reason: str, *, garbage: bool) -> None:
         connection, self._connection = self._connection, None

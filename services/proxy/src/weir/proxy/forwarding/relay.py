@@ -12,6 +12,7 @@ from weir.proxy.forwarding.decoding import CODINGS, DamagedError, DecodingReader
 from weir.proxy.providers.plain import ErrorReader, PassingReader
 from weir.proxy.providers.provider import Added
 from weir.proxy.wire.heads import LAST_CHUNK, chunk, response_head
+from weir.proxy.wire.trailers import last_chunk_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -223,7 +224,12 @@ class AnswerRelay:
         self._judge()
         exchange.response_bytes += len(out)
         self._ending.record(exchange)
-        self._write(self._framed(out) + LAST_CHUNK if self._chunked else self._framed(out))
+        if self._chunked:
+            trailers = exchange.answer_trailers
+            last = last_chunk_down(trailers, altered=self._alters) if trailers else LAST_CHUNK
+            self._write(self._framed(out) + last)
+        else:
+            self._write(out)
         exchange.client.response_done(keep_alive=self._keep_alive)
 
     def _judge(self) -> None:

@@ -9,7 +9,7 @@ from weir.proxy.wire import refusals
 from weir.proxy.wire.fields import END, EOL, check_begun, read_fields
 
 if TYPE_CHECKING:
-    from weir.proxy.wire.framing import BadRequestError, HeadLimits
+    from weir.proxy.wire.framing import BadRequestError, Headers, HeadLimits
 
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _QUOTED: Final = rb'"(?:[\t !#-\[\]-~]|\\[\t -~])*+"'
@@ -32,6 +32,8 @@ class ChunkReader:
         self._held = bytearray()
         """Of a line, or of the trailer, which is not complete."""
         self._in_trailer = False
+        self.trailers: Headers = []
+        """What came after the last chunk."""
         self._framing_bytes = 0
         self._body_bytes = 0
 
@@ -88,7 +90,7 @@ class ChunkReader:
         return end
 
     def _take_trailer(self, data: bytes) -> bytes | None:
-        """Nothing that we send on needs it, but it must be one."""
+        """What follows the trailer; None while it is not whole."""
         held = self._held
         before = len(held)
         held += data
@@ -102,6 +104,7 @@ class ChunkReader:
         too_many = end > self._limits.head_bytes or len(fields) > self._limits.fields
         if too_many or any(name in _FRAMING for name, _, _ in fields):
             raise _malformed()
+        self.trailers = fields
         return bytes(held[end + len(END) :])
 
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from weir.proxy.wire.framing import ResponseHead
 
 _HOP_BY_HOP: Final = frozenset(name.encode() for name in HOP_BY_HOP)
-_KEYS: Final = frozenset({b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"})
+KEYS: Final = frozenset({b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"})
 """Where clients put their key."""
 _FRAMING: Final = frozenset({b"host", b"content-length", b"expect"})
-_NEVER_UP: Final = (
+NEVER_UP: Final = (
     _HOP_BY_HOP
     | _FRAMING
     | {
@@ -28,14 +28,16 @@ _NEVER_UP: Final = (
         b"traceparent",
     }
 )
-_NEVER_DOWN: Final = (
+NEVER_DOWN: Final = (
     _HOP_BY_HOP | _FRAMING | {b"set-cookie", b"server", b"alt-svc", b"strict-transport-security"}
 )
 _FORWARDED: Final = (b"x-forwarded-", b"forwarded", b"x-real-ip")
 """Where a request comes from, as whoever is in front tells it."""
-_NEVER_UP_BEGIN: Final = (b"x-weir-", *_FORWARDED)
-_NEVER_DOWN_BEGIN: Final = (b"access-control-", b"x-weir-")
+NEVER_UP_BEGIN: Final = (b"x-weir-", *_FORWARDED)
+NEVER_DOWN_BEGIN: Final = (b"access-control-", b"x-weir-")
 """CORS is ours to say; and who reads `x-weir-`, reads us."""
+_EOL: Final = b"\r\n"
+_TAKES_TRAILERS: Final = b"TE: trailers\r\nConnection: TE\r\n"
 _READABLE: Final = (b"gzip", b"deflate", b"br", b"zstd", b"identity")
 """The codings in which we can read an answer's usage."""
 
@@ -57,7 +59,7 @@ class RequestWriter:
         elif upstream.api_key is not None:
             fixed[b"authorization"] = (b"Authorization", b"Bearer " + upstream.api_key.encode())
         self._never: frozenset[bytes] = (
-            _NEVER_UP | fixed.keys() | (frozenset[bytes]() if pass_client_key else _KEYS)
+            NEVER_UP | fixed.keys() | (frozenset[bytes]() if pass_client_key else KEYS)
         )
         self._set_by_operator = frozenset(fixed)
         lines = [b"Host: " + address.authority, *(name + b": " + value for name, value in fixed.values())]
@@ -89,7 +91,7 @@ class RequestWriter:
         if head.method == b"GET":
             return b"%b%b%b\r\n\r\n" % (lines, client_address.encode(), trace_line)
         if body_bytes is None:
-            framing = b"Transfer-Encoding: chunked"
+            framing = b"Transfer-Encoding: chunked" + _announced(head.fields)
             return b"%b%b%b\r\n%b\r\n\r\n" % (lines, client_address.encode(), trace_line, framing)
         return b"%b%b%b\r\nContent-Length: %d\r\n\r\n" % (
             lines,
@@ -106,9 +108,9 @@ class RequestWriter:
         lines = [
             b"%b: %b\r\n" % (name, value)
             for lower, name, value in head.headers
-            if lower not in never and not lower.startswith(_NEVER_UP_BEGIN)
+            if lower not in never and not lower.startswith(NEVER_UP_BEGIN)
         ]
-        return b"%b %b%b%b HTTP/1.1\r\n%b%bAccept-Encoding: %b\r\n%b" % (
+        return b"%b %b%b%b HTTP/1.1\r\n%b%bAccept-Encoding: %b\r\n%b%b" % (
             head.method,
             self._prefix,
             path,
@@ -116,6 +118,7 @@ class RequestWriter:
             self._fixed,
             b"".join(lines),
             b"identity" if identity else _accepted_codings(head.fields),
+            _TAKES_TRAILERS if _wants_trailers(head) else b"",
             self._forwarded(head, trusted),
         )
 
@@ -152,6 +155,8 @@ def response_head(
 
     `drop`: headers that are no longer true. `extra`: header lines of ours.
     """
+    if chunked and b"trailer" in head.fields:
+        extra += _announced(head.fields)[len(_EOL) :] + _EOL
     return b"%b%b%b" % (
         head.passed or _passed(head, drop),
         extra,
@@ -161,7 +166,7 @@ def response_head(
 
 def goes_down(lower: bytes) -> bool:
     """Whether clients get this header of an upstream's, if nothing else in its head speaks against it."""
-    return lower not in _NEVER_DOWN and not lower.startswith(_NEVER_DOWN_BEGIN)
+    return lower not in NEVER_DOWN and not lower.startswith(NEVER_DOWN_BEGIN)
 
 
 def _passed(head: ResponseHead, drop: frozenset[bytes]) -> bytes:
@@ -229,3 +234,15 @@ def _accepted_codings(fields: dict[bytes, bytes]) -> bytes:
     codings = [coding.strip() for coding in accepted.split(b",")]
     readable = [coding for coding in codings if coding.partition(b";")[0].strip().lower() in _READABLE]
     return b", ".join(readable) or b"identity"
+
+
+def _wants_trailers(head: RequestHead) -> bool:
+    """Whether the client takes trailers. That is for one hop to say, so we say it for ours."""
+    wishes = head.fields.get(b"te")
+    return wishes is not None and any(wish.strip().lower() == b"trailers" for wish in wishes.split(b","))
+
+
+def _announced(fields: dict[bytes, bytes]) -> bytes:
+    """Another header, after which trailers are announced as the sender does; nothing if it does not."""
+    names = fields.get(b"trailer")
+    return b"" if names is None else b"\r\nTrailer: " + names

@@ -18,7 +18,7 @@ from weir.proxy.wire.framing import BadRequestError, read_request_head
 
 if TYPE_CHECKING:
     from weir.proxy.exchange import RequestHead
-    from weir.proxy.wire.framing import HeadLimits
+    from weir.proxy.wire.framing import Headers, HeadLimits
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,8 @@ class Sink(Protocol):
     def request_began(self, head: RequestHead) -> None: ...
 
     def body_came(self, data: bytes) -> None: ...
+
+    def trailers_came(self, fields: Headers) -> None: ...
 
     def request_ended(self) -> None: ...
 
@@ -90,6 +92,8 @@ class RequestParser:
             self._sink.body_came(body)
         if rest is not None:
             self._chunks = None
+            if chunks.trailers:
+                self._sink.trailers_came(chunks.trailers)
             self._sink.request_ended()
         return rest
 

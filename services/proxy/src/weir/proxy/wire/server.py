@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from weir.proxy.exchange import Exchange, RequestHead
     from weir.proxy.wire.application import Application
-    from weir.proxy.wire.framing import HeadLimits
+    from weir.proxy.wire.framing import Headers, HeadLimits
     from weir.proxy.wire.patience import ClientTimeouts
 
 logger = logging.getLogger(__name__)
@@ -38,12 +38,13 @@ FLUSH_SECONDS: Final = 60.0
 class _Message:
     """One request being parsed or waiting its turn."""
 
-    __slots__ = ("body", "complete", "head")
+    __slots__ = ("body", "complete", "head", "trailers")
 
     def __init__(self, head: RequestHead) -> None:
         self.head = head
         self.body: list[bytes] = []
         """What came of it before its turn."""
+        self.trailers: Headers = []
         self.complete = False
 
 
@@ -207,6 +208,14 @@ class ClientConnection(asyncio.Protocol):
             self._hold(len(data))
         elif self._exchange is not None:
             self._application.receive(self._exchange, data)
+
+    def trailers_came(self, fields: Headers) -> None:
+        message = self._parsing
+        if message is None:
+            return
+        message.trailers = fields
+        if message not in self._waiting and self._exchange is not None:
+            self._exchange.trailers = fields
 
     def request_ended(self) -> None:
         message, self._parsing = self._parsing, None
@@ -464,6 +473,7 @@ class ClientConnection(asyncio.Protocol):
         if exchange is not None:
             for piece in message.body:
                 self._application.receive(exchange, piece)
+            exchange.trailers = message.trailers
             if message.complete and self._exchange is exchange:
                 self._application.dispatch(exchange)
         self._release(sum(map(len, message.body)))

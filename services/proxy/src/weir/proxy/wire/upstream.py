@@ -37,6 +37,10 @@ _CHUNKS: Final = 2
 class Listener(Protocol):
     """Who gets what an upstream connection receives for one request."""
 
+    def trailed(self, fields: Headers) -> None:
+        """The response ends with these trailers; its end is told next."""
+        ...
+
     def received(self, head: ResponseHead | None, body: bytes, *, complete: bool) -> None:
         """What one read brought: the head (once), a piece of the body, perhaps the end."""
         ...
@@ -58,7 +62,18 @@ class UpstreamConnection(asyncio.Protocol):
     __slots__ = (
         *("_barren_bytes", "_complete", "_head", "_head_bytes", "_headers", "_informational", "_is_sent"),
         *("_keep_alive", "_left", "_listener", "_lost", "_new_head", "_parser", "_paused", "_pieces"),
-        *("_pool", "_read", "_reason", "_told_bytes", "_transport", "_way", "idle_since", "on_event", "uses"),
+        *(
+            "_pool",
+            "_read",
+            "_reason",
+            "_told_bytes",
+            "_trailers",
+            "_transport",
+            "_way",
+            "idle_since",
+            "on_event",
+            "uses",
+        ),
     )
 
     def __init__(self, pool: UpstreamPool) -> None:
@@ -74,6 +89,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._head: ResponseHead | None = None
         self._new_head: ResponseHead | None = None
         self._pieces: list[bytes] = []
+        self._trailers: Headers = []
         self._complete = False
         self._keep_alive = False
         self._is_sent = True
@@ -82,7 +98,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._head_bytes = 0
         """What came of a head that is being parsed."""
         self._told_bytes = 0
-        """Of this head and the interim ones before it, where they might be too large."""
+        """Of this head and the interim ones before it, where they might be too large; and of trailers."""
         self._read = b""
         """What is being parsed."""
         self._barren_bytes = 0
@@ -206,12 +222,18 @@ class UpstreamConnection(asyncio.Protocol):
         self._reason += status
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head is None:  # else it is a trailer
+        if self._head is None:
             self._headers.append((name.lower(), name, value))
+            return
+        self._trailers.append((name.lower(), name, value))
+        self._told_bytes += len(name) + len(value)
+        if len(self._trailers) > _MAX_FIELDS or self._told_bytes > _MAX_HEAD_BYTES:
+            raise BadResponseError("the trailers are too large")
 
     def on_headers_complete(self) -> None:
         if self._head is not None:
-            return  # it is known, and the parser was told for what follows
+            self._trailers.clear()  # the head is known, and these are what the parser was told of it
+            return
         status: int = self._parser.get_status_code()
         is_interim = status in _CONTINUE
         if is_interim or self._informational or self._head_bytes + len(self._read) > _MAX_HEAD_BYTES:
@@ -323,6 +345,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._pool.put_back(self)
         else:
             self._transport.abort()
+        if self._trailers:
+            trailers, self._trailers = self._trailers, []
+            listener.trailed(trailers)
         listener.received(head, body, complete=True)
 
 
