@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
@@ -19,7 +20,7 @@ from weir.events import encode
 from weir.events.stream import FIELD, REQUESTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from redis import Redis
 
@@ -38,7 +39,7 @@ class Drained:
 
 def drained(folder: Path, settings: dict[str, str], count: int) -> Drained:
     """A backlog of `count` records, with the questions of an open dashboard beside it."""
-    with _redis(folder) as redis:
+    with redis_beside(folder) as redis:
         api = MetricsApi(redis.url, folder / "data", settings)
         for batch in _batches(count):
             _add(api.redis, batch)
@@ -57,16 +58,15 @@ def drained(folder: Path, settings: dict[str, str], count: int) -> Drained:
     return Drained(count / seconds, MICRO * cpu / count, peak, _p95(reads))
 
 
-class _redis:  # noqa: N801 - used as a function
-    def __init__(self, folder: Path) -> None:
-        self._server = RedisServer(folder / "redis", ["--appendonly", "no", "--save", ""])
-
-    def __enter__(self) -> RedisServer:
-        self._server.start()
-        return self._server
-
-    def __exit__(self, *_: object) -> None:
-        self._server.stop()
+@contextmanager
+def redis_beside(folder: Path) -> Generator[RedisServer]:
+    """A Redis of one's own that writes nothing to the disk."""
+    server = RedisServer(folder / "redis", ["--appendonly", "no", "--save", ""])
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def _batches(count: int) -> Iterator[list[bytes]]:

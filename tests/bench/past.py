@@ -32,6 +32,7 @@ MICRO: Final = 1_000_000
 PATTERNS: Final = 20_000
 """Different requests that the past is made of; each comes again with another time and id."""
 KEPT_SECONDS: Final[dict[Level, int]] = {"5s": 86400, "1m": 7 * 86400, "1h": 1 << 40, "1d": 1 << 40}
+JOURNAL: Final = "bench-1"
 _EXTRA: Final = {
     "llama3.1:8b": ("llama3.1:70b", "gemma3:12b"),
     "qwen3:32b": ("qwen3:14b",),
@@ -46,7 +47,8 @@ def patterns(count: int = PATTERNS, seed: int = 1) -> list[RequestEvent]:
     for _ in range(count):
         made = event(0, source)
         name = source.choice((made.model, *_EXTRA.get(str(made.model), ())))
-        found.append(msgspec.structs.replace(made, model=name, model_requested=name))
+        # usage is kept as it came only where it says more than the fields do: the proxy leaves this one out
+        found.append(msgspec.structs.replace(made, model=name, model_requested=name, usage_raw=None))
     assert len(MODELS) + sum(map(len, _EXTRA.values())) == 10
     return found
 
@@ -56,9 +58,13 @@ def at_moments(moments: Iterable[int], made: list[RequestEvent], source: random.
     bits = source.getrandbits
     return [
         msgspec.structs.replace(
-            made[bits(30) % len(made)], started_at=moment, request_id=_id(moment, bits(74))
+            made[bits(30) % len(made)],
+            started_at=moment,
+            request_id=_id(moment, bits(74)),
+            journal=JOURNAL,
+            sequence=number,
         )
-        for moment in moments
+        for number, moment in enumerate(moments, 1)
     ]
 
 
@@ -106,5 +112,5 @@ def _only_what_is_kept(age: int) -> ExitStack:
     stack = ExitStack()
     stack.enter_context(patch.multiple(sqlite, Folding=partial(rollup.Folding, step), **parts))
     stack.enter_context(patch.multiple(postgres, **parts))
-    stack.enter_context(patch.multiple(drafting, fold=partial(rollup.fold, step=step)))
+    stack.enter_context(patch.multiple(drafting, Folding=partial(rollup.Folding, step)))
     return stack

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.bench import drain, past, questions, taking_in
+from tests.bench import drain, freshness, past, questions, taking_in
 from tests.support.postgres_server import PostgresServer
 
 from weir.metrics_api.storage.postgres import PostgresStore
@@ -41,6 +41,8 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=10_000_000, help="stored before questions are asked")
     parser.add_argument("--ingest", type=int, default=200_000, help="records of each ingest figure")
     parser.add_argument("--backlog", type=int, default=1_000_000, help="records in the stream to drain")
+    parser.add_argument("--per-second", type=int, default=100, help="requests, for freshness")
+    parser.add_argument("--fresh", type=int, default=30, help="seconds of it; 0 for none")
     parser.add_argument("--stores", nargs="+", choices=("sqlite", "postgres"), default=["sqlite", "postgres"])
     parser.add_argument("--sqlite", type=Path, help="the database file to use and to keep")
     parser.add_argument("--postgres", help="the URL of a database to use and to keep")
@@ -70,6 +72,16 @@ def _store(filled: Place, empty: Place, folder: Path, arguments: argparse.Namesp
         say(f"| CPU of the process | {of.cpu:.1f} µs a record |")
         say(f"| memory at most | {of.megabytes} MB |")
         say(f"| reads meanwhile, p95 | {of.read:.0f} ms |")
+    if arguments.fresh:
+        place = folder / f"fresh-{time.time_ns()}"
+        seen = freshness.measured(place, settings, arguments.per_second, arguments.fresh)
+        say(f"\n| {arguments.per_second} requests/s, from the last byte, ms | p50 | p95 | longest |")
+        say("|---|---|---|---|")
+        for what, values in (("to the row", seen.rows), ("to the live message", seen.messages)):
+            say(f"| {what} | {' | '.join(f'{ms:.0f}' for ms in freshness.shares(values))} |")
+        untold = seen.asked - seen.failed - len(seen.messages)
+        say(f"\nOf {seen.asked} requests {seen.failed} failed, {untold} were not told one by one;")
+        say(f"{seen.missing} of those that were looked up were not there within {freshness.PATIENCE:g} s.")
 
 
 async def _alone(filled: Place, empty: Place, folder: Path, arguments: argparse.Namespace) -> None:

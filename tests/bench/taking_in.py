@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import asyncpg
 from tests.bench.past import MICRO, at_moments, patterns
 
+from weir.events.reader import MOST
+from weir.metrics_api.ingest import consumer
 from weir.metrics_api.storage import request_row
 from weir.metrics_api.storage.position import positions
 from weir.metrics_api.storage.postgres import texts
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from weir.events import RequestEvent
     from weir.metrics_api.storage.port import Store
 
-BATCH: Final = 5000
+BATCH: Final = (consumer.READ_AHEAD + 1) * MOST
+"""As large as ingest makes them of a backlog."""
 PER_SECOND: Final = 2000
 """What the proxies took in while the records piled up."""
 _TICKS: Final = 100
@@ -45,7 +48,7 @@ def records(count: int) -> list[RequestEvent]:
 
 
 async def into(store: Store, events: list[RequestEvent], server: int | None = None) -> Rate:
-    """Through the store, with roll-ups, in batches as large as ingest makes them of a backlog."""
+    """Through the store, with roll-ups."""
     with _Watch(len(events), server) as watch:
         for first in range(0, len(events), BATCH):
             await store.add(events[first : first + BATCH])

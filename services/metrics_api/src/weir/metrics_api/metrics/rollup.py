@@ -71,6 +71,10 @@ class Folding:
                 )
             )
 
+    def combinations(self) -> set[Dimensions]:
+        """Which combinations of dimensions there are among them."""
+        return {Dimensions._make(values) for _, *values in self._groups}
+
     def cells(self) -> Cells:
         """What all of them add up to."""
         found: Cells = {}

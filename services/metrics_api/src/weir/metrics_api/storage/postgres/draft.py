@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from weir.metrics_api.metrics.rollup import fold
+from weir.metrics_api.metrics.rollup import Folding
 from weir.metrics_api.storage import request_row
 from weir.metrics_api.storage.position import positions
 from weir.metrics_api.storage.postgres.partitions import Month, month_of
 from weir.metrics_api.storage.request_row import keys, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from weir.events import RequestEvent
     from weir.metrics_api.metrics.dimension import Dimensions
-    from weir.metrics_api.metrics.rollup import Cells
 
 
 class Draft(NamedTuple):
@@ -26,7 +25,7 @@ class Draft(NamedTuple):
     events: dict[bytes, RequestEvent]
     names: set[str | None]
     months: set[Month | None]
-    cells: Cells
+    folding: Folding
     combinations: set[Dimensions]
 
 
@@ -36,24 +35,23 @@ def draft(events: Sequence[RequestEvent]) -> Draft:
     for key, event in zip(keys([event.request_id for event in events]), events, strict=True):
         unique.setdefault(key, event)
     ordered = dict(sorted(unique.items()))
-    cells = fold(ordered.values())
-    full = {dimensions for _, dimensions in cells}
+    folding = Folding()
+    folding.add(ordered.values())
+    full = folding.combinations()
     return Draft(
         ordered,
         texts(ordered.values()),
         {month_of(request_id) for request_id in ordered},
-        cells,
+        folding,
         full | {dimensions.brief() for dimensions in full},
     )
 
 
 def rows(
     events: Mapping[bytes, RequestEvent], names: Mapping[str | None, int | None]
-) -> list[tuple[Any, ...]]:
+) -> Iterator[tuple[Any, ...]]:
     """Rows in the order of writing.COLUMNS."""
     records = events.values()
     places = positions([event.started_at for event in records], events)
-    return [
-        (*row, names[event.model_requested if event.model is None else event.model])
-        for row, event in zip(request_row.rows(records, places, events, names), records, strict=True)
-    ]
+    for row, event in zip(request_row.rows(records, places, events, names), records, strict=True):
+        yield (*row, names[event.model_requested if event.model is None else event.model])

@@ -33,7 +33,7 @@ def escaped(text: str) -> str:
 
 def encode(text: str) -> bytes:
     """Raises UnicodeEncodeError for half a surrogate pair, which is no text."""
-    return escaped(text).encode()
+    return (escaped(text) if "\x00" in text or "\x01" in text else text).encode()
 
 
 def decode(stored: bytes) -> str:

@@ -62,9 +62,11 @@ class Writing:
         await self._names.learn(connection, batch.names)
         await self._combinations.learn(connection, batch.combinations)
         await self._partitions.ensure(connection, batch.months)
-        rows = await asyncio.to_thread(drafting.rows, batch.events, self._names.ids)
         async with connection.transaction():
-            new, cells = await _add_rows(connection, batch.events, rows), batch.cells
+            # while PostgreSQL stores the rows they are added up: nearly always all of them are new
+            new, cells = await asyncio.gather(
+                _add_rows(connection, batch.events, self._names.ids), asyncio.to_thread(batch.folding.cells)
+            )
             if not new:
                 return []
             if len(new) < len(batch.events):
@@ -149,17 +151,26 @@ def _count(done: str) -> int:
 
 
 async def _add_rows(
-    connection: Connection, events: Mapping[bytes, RequestEvent], rows: list[tuple[Any, ...]]
+    connection: Connection,
+    events: Mapping[bytes, RequestEvent],
+    names: Mapping[str | None, int | None],
 ) -> dict[bytes, RequestEvent]:
-    """Copy in at once what is nearly always all new; through a table apart only when it was not."""
+    """Copy in at once what is nearly always all new; through a table apart only when it was not.
+
+    Rows are made while those before are on their way.
+    """
     try:
         async with connection.transaction():
-            await connection.copy_records_to_table("completion_requests", records=rows, columns=COLUMNS)
+            await connection.copy_records_to_table(
+                "completion_requests", records=drafting.rows(events, names), columns=COLUMNS
+            )
     except asyncpg.UniqueViolationError:
         pass
     else:
         return dict(events)
-    await connection.copy_records_to_table("staged_requests", records=rows, columns=COLUMNS)
+    await connection.copy_records_to_table(
+        "staged_requests", records=drafting.rows(events, names), columns=COLUMNS
+    )
     added = await connection.fetch(query("request_add", "postgres"))
     ids = {bytes(row[0]) for row in added}
     return {request_id: event for request_id, event in events.items() if request_id in ids}
