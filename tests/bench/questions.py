@@ -1,7 +1,11 @@
-"""How long the store's questions take: through the reports that the doors use, HTTP left out."""
+"""How long the store's questions take: through the reports that the doors use, HTTP left out.
+
+They are asked at the moment of the newest request: however long filling took, the last hour is full.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from dataclasses import dataclass
@@ -10,9 +14,10 @@ from math import inf
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any, Final
 
+from weir.metrics_api.reports import snapshot
 from weir.metrics_api.reports.reports import Reports, Stretch
 from weir.metrics_api.storage.port import Filter, QueryTimeoutError, Window
-from weir.servicekit.clock import SystemClock
+from weir.metrics_api.storage.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -28,6 +33,9 @@ RETENTION: Final[Mapping[Kept, float]] = {
     "1d": float("inf"),
 }
 TIMES: Final = 20
+MOST_SECONDS: Final = 15.0
+"""For one question; what is slow is asked fewer times."""
+_WEEK: Final = 604_800
 _PERCENTILES: Final = ("latency_p50", "latency_p95", "latency_p99", "ttft_p95")
 _FILTERS: Final[tuple[tuple[str, Mapping[str, Sequence[str]]], ...]] = (
     ("none", {}),
@@ -69,13 +77,28 @@ async def questions(
     store: Store, cpu: Callable[[], float], forget: Callable[[], None] | None = None
 ) -> AsyncIterator[Timing]:
     """Time every question. `cpu` tells seconds so far; `forget` empties the caches before the first time."""
-    for what, goal, ask in _all(store):
+    if isinstance(store, SqliteStore) and store._inspection is not None:
+        await asyncio.to_thread(store._inspection.wait)
+    newest = await store.last_request_at(Filter())
+    assert newest is not None, "the past is empty"
+    for what, goal, ask in _all(store, newest + 1):
         yield await _timed(what, goal, ask, cpu, forget)
 
 
-def _all(store: Store) -> Iterator[tuple[str, str, Callable[[], Awaitable[Any]]]]:
-    reports = Reports(store, RETENTION, SystemClock())
-    for length, goal in (("1h", "20"), ("7d", "30"), ("30d", "60")):
+class _HeldClock:
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+
+    def now_us(self) -> int:
+        return 1000 * self._now_ms
+
+    def monotonic(self) -> float:
+        return self._now_ms / 1000
+
+
+def _all(store: Store, now_ms: int) -> Iterator[tuple[str, str, Callable[[], Awaitable[Any]]]]:
+    reports = Reports(store, RETENTION, _HeldClock(now_ms))
+    for length, goal in (("1h", "20"), ("24h", "30"), ("7d", "30"), ("30d", "60")):
         at = Stretch(length)
         yield f"summary {length}", goal, partial(reports.summary, at, {}, None)
         yield f"summary {length} by model", goal, partial(reports.summary, at, {}, "model")
@@ -89,7 +112,17 @@ def _all(store: Store) -> Iterator[tuple[str, str, Callable[[], Awaitable[Any]]]
             goal,
             partial(reports.series, at, {}, _PERCENTILES, None, None),
         )
-    yield "snapshots 7d (`/api/metrics`)", "50", partial(reports.snapshots, "7d", "production")
+        yield (
+            f"requests {length} by outcome",
+            "",
+            partial(reports.series, at, {}, ("requests",), "outcome", None),
+        )
+    for variant in ("production", None):
+        yield (
+            f"`/api/metrics` 7d, {variant or 'all variants'}",
+            "50" if variant else "",
+            partial(snapshot.snapshots, store, _WEEK, variant, now_ms),
+        )
     yield "status", "", reports.status
     ever = Window(0, 1 << 42)
     yield "newest 50 of all time, no filter", "10", partial(store.requests, ever, Filter(), limit=50)
@@ -116,7 +149,8 @@ async def _timed(
         forget()
     times: list[float] = []
     spent = 0.0
-    for _ in range(TIMES + 1):
+    until = time.monotonic() + MOST_SECONDS
+    while len(times) < 3 or (len(times) <= TIMES and time.monotonic() < until):
         start, spent_before = time.perf_counter(), cpu()
         try:
             await ask()
