@@ -80,7 +80,7 @@ async def fill(store: Store, count: int, say: Callable[[int], None]) -> None:
     Roll-up buckets that retention would have deleted by now are not written in the first place.
     """
     made, source = patterns(), random.Random(2)  # noqa: S311 - made-up traffic
-    end = int(time.time()) // HOUR * HOUR
+    end = int(time.time())
     hours = DAYS * 24
     done = 0
     for hour in range(hours):
