@@ -161,3 +161,43 @@ def test_a_wrong_shape_would_be_noticed() -> None:
     schema = DESCRIPTION["paths"]["/api/series"]["get"]["responses"]["200"]["content"]["application/json"]
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"no": "series"}, schema["schema"] | {"components": COMPONENTS})
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
+@pytest.mark.parametrize("path", DESCRIPTION["paths"])
+def test_other_methods_are_refused(api: MetricsApi, client: httpx.Client, method: str, path: str) -> None:
+    if method.lower() in DESCRIPTION["paths"][path]:
+        return
+    answer = client.request(method, api.url + path.replace("{", "").replace("}", ""), json={})
+    assert answer.status_code == 405, answer.text
+    assert method not in answer.headers["Allow"]
+
+
+JSON: Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | NASTY,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+QUERIES: Final = st.sampled_from(
+    [
+        "{ requests(limit: 2) { items { model } } }",
+        "query Q($f: Filter) { summary(filter: $f) { total { requests } } }",
+        "query Q($r: String) { series(metrics: [requests], range: $r) { t0 } }",
+        "mutation { x }",
+        "subscription { x }",
+        "{ __typename @skip(if: $f) }",
+        "{",
+    ]
+)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(query=QUERIES | st.text(max_size=40), variables=JSON, name=JSON, more=JSON)
+def test_whatever_is_posted_to_graphql_is_no_fault_of_the_server(
+    api: MetricsApi, client: httpx.Client, query: str, variables: Any, name: Any, more: Any
+) -> None:
+    body = {"query": query, "variables": variables, "operationName": name, "more": more}
+    for content in (body, {"query": query, "variables": {"f": variables, "r": name}}, more):
+        data = json.dumps(content, ensure_ascii=True, allow_nan=True).encode()
+        answer = client.post(f"{api.url}/graphql", content=data, headers={"Content-Type": "application/json"})
+        assert answer.status_code < 500, (data, answer.text)
