@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BACKLOG: Final = 4096
+_UNSENT: Final = 128 << 10
+"""What the kernel holds of an answer that its client does not read; it would take megabytes."""
 _SETTING: Final = "WEIR_PROXY_LISTEN"
 _EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})
 
@@ -34,6 +36,7 @@ def open_sockets(listen: ListenAddress, workers: int) -> tuple[ListenAddress, Se
             # Without SO_REUSEPORT, so that a port on which somebody else listens is noticed.
             probe = opened.enter_context(socket.socket(family))
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            _hold_little(probe)
             probe.bind((listen.host, listen.port))
             port = probe.getsockname()[1]
             if not spread:
@@ -64,6 +67,13 @@ def _reusing(family: socket.AddressFamily, host: str, port: int) -> socket.socke
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    _hold_little(listening)
     listening.bind((host, port))
     listening.listen(BACKLOG)
     return listening
+
+
+def _hold_little(listening: socket.socket) -> None:
+    """Connections inherit it from the socket that they come in by."""
+    if sys.platform == "linux":
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
