@@ -185,12 +185,15 @@ class Weir:
         self.dashboard: Process
 
     def start(self) -> None:
+        (self.folder / "pages").mkdir()
+        (self.folder / "pages" / "index.html").write_text("<title>Weir</title>")
         self.redis.start()
         self.api.start()
         self.proxy = start_proxy(self.redis_url, self.folder / "proxy", self._proxy_settings)
         settings = {
             **self._level,
             "WEIR_DASHBOARD_LISTEN": "127.0.0.1:0",
+            "WEIR_SPA_DIR": str(self.folder / "pages"),
             "WEIR_BACKEND_URL": self.api.url,
         }
         self.dashboard = start(["python", "-m", "weir.dashboard"], settings, cwd=self.folder)
