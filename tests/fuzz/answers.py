@@ -16,7 +16,7 @@ from weir.proxy.wire.upstream import UpstreamConnection, UpstreamPool
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from weir.proxy.wire.framing import ResponseHead
+    from weir.proxy.wire.framing import Headers, ResponseHead
 
 _SEEDS: Final = [
     data
@@ -76,6 +76,12 @@ class _Notes:
         self.body += body
         if complete:
             self.end = "complete"
+
+    def trailed(self, fields: Headers) -> None:
+        assert self.end == "open", "trailers after the end"
+        assert self.head is not None, "trailers without a head"
+        assert self.head.framing == "chunked", "trailers without chunks"
+        assert fields, "told of nothing"
 
     def broken(self, reason: str, *, garbage: bool) -> None:
         assert reason

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from weir.proxy.exchange import RequestHead
+    from weir.proxy.wire.framing import Headers
 
 _SEEDS: Final = [case.raw for case in CASES if len(case.raw) < 2000]
 _WORDS: Final = (
@@ -87,6 +88,11 @@ class _Notes:
 
     def body_came(self, data: bytes) -> None:
         self._body += data
+
+    def trailers_came(self, fields: Headers) -> None:
+        assert self._head is not None, "trailers without a head"
+        assert self._head.chunked, "trailers without chunks"
+        assert fields, "told of nothing"
 
     def request_ended(self) -> None:
         head = self._head
