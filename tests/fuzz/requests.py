@@ -194,13 +194,16 @@ def _agree(found: list[Understood], other: list[Understood], name: str) -> None:
         assert _without_lengths(mine) == _without_lengths(its), f"{name} understands it otherwise"
 
 
+_FRAMES: Final = frozenset({b"content-length", b"transfer-encoding"})
+
+
 def _without_lengths(understood: Understood) -> Understood:
-    """A reader may write Content-Length its own way, as h11 does with leading zeros."""
+    """A reader may write what frames its own way, as h11 does with leading zeros and capitals."""
     method, target, headers, body = understood
     return (
         method,
         target,
-        tuple(pair for pair in headers if pair[0] != b"content-length"),
+        tuple(pair for pair in headers if pair[0] not in _FRAMES),
         body,
     )
 
