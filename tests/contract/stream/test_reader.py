@@ -148,6 +148,18 @@ async def test_what_another_group_still_needs_is_not_trimmed(redis: Redis) -> No
     assert await redis.xlen(REQUESTS) == 2
 
 
+async def test_nothing_is_trimmed_while_our_own_group_is_lost(redis: Redis) -> None:
+    reading = StreamReader(redis, redis, "c")
+    await redis.xgroup_create(REQUESTS, "theirs", id="0", mkstream=True)
+    await reading.ensure_group(None)
+    ids = await send(redis, b"1", b"2")
+    await redis.xreadgroup("theirs", "x", {REQUESTS: ">"})
+    await redis.xack(REQUESTS, "theirs", *ids)
+    await redis.xgroup_destroy(REQUESTS, GROUP)
+    assert await reading.trim() is None
+    assert await redis.xlen(REQUESTS) == 2, "they have read everything, we have not"
+
+
 async def test_the_cap_takes_the_oldest_read_or_not(redis: Redis) -> None:
     reading = StreamReader(redis, redis, "c")
     ids = await send(redis, *(b"%d" % number for number in range(250)))

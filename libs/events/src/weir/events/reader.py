@@ -155,17 +155,20 @@ class StreamReader:
             await self._redis.xadd(LIVE, {FIELD: message}, maxlen=LIVE_KEPT, approximate=True)
 
     async def trim(self) -> StreamId | None:
-        """Drop from the stream what every group has read and acknowledged; up to where our own group has."""
+        """Drop from the stream what every group has read and acknowledged; up to where our own group has.
+
+        Nothing while our own group is lost, whatever others have read: it begins again where all is stored.
+        """
         groups = await self._groups()
         needed = {group["name"]: await self._needed_from(group) for group in groups}
-        if not needed:
+        own = needed.get(GROUP.encode())
+        if own is None:
             return None
         oldest = str(min(needed.values()))
         while await self._redis.xtrim(self.stream, minid=oldest, approximate=True, limit=TRIM_AT_ONCE):
             continue
         await self._redis.xtrim(self.stream, minid=oldest, approximate=False)
-        own = needed.get(GROUP.encode())
-        return None if own is None else own.before
+        return own.before
 
     async def cap(self, most: int) -> int:
         """Drop the oldest entries beyond `most`, read or not; how many."""

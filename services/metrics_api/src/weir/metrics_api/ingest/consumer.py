@@ -153,7 +153,8 @@ class Consumer:
         except StorageError:
             settled = None  # from the beginning: what is stored already is recognised
         if await reader.ensure_group(settled):
-            logger.info("made the consumer group", extra={"stream": reader.stream, "after": str(settled)})
+            after = "the beginning" if settled is None else str(settled)
+            logger.info("made the consumer group", extra={"stream": reader.stream, "after": after})
         await reader.join()
 
     async def _read_pending(self, lane: Lane) -> None:
